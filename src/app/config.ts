@@ -1,0 +1,283 @@
+// Settings: environment variables in, one checked and frozen object out, or every problem at once.
+// `.env.example` lists the same names; a test holds the two together.
+
+import { relative, resolve, sep } from 'node:path';
+import { z } from 'zod';
+
+import { parseDuration } from './duration.ts';
+import { goDefaults, usualSumdb } from './go-defaults.ts';
+import { unknownSetting } from './setting-names.ts';
+import { ConfigError } from './start-error.ts';
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
+
+/** All times in milliseconds, all paths absolute. */
+export interface Config {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly storage: 'file';
+  readonly storageDir: string;
+  readonly spoolDir: string;
+  readonly go: {
+    /** In GOPROXY's grammar. May hold credentials. */
+    readonly upstream: string;
+    /** GOPRIVATE patterns. */
+    readonly private: readonly string[];
+    readonly readAhead: 'none' | 'mod' | 'all';
+    /** In GOSUMDB's grammar. */
+    readonly sumdb: string;
+    /** GONOSUMDB patterns, beside the private ones. */
+    readonly noSumdb: readonly string[];
+    /** What happens to content about which the checksum database has no say. */
+    readonly sumdbPolicy: 'keep' | 'require';
+    /** 0: no deadline. */
+    readonly firstByteTimeoutMs: number;
+  };
+  /** 0: an answer is stale at once. */
+  readonly listTtlMs: number;
+  /** 0: what is not there is not remembered. */
+  readonly negativeTtlMs: number;
+  /** 0: nothing stale is served when an upstream fails. */
+  readonly staleIfErrorMs: number;
+  /** 0: no deadline. */
+  readonly stallTimeoutMs: number;
+  /** 0: no deadline. */
+  readonly fillTimeoutMs: number;
+  /** 0: no deadline. */
+  readonly storeTimeoutMs: number;
+  /** 0: a stop waits for no body. */
+  readonly drainTimeoutMs: number;
+  readonly logLevel: LogLevel;
+}
+
+/** Says what is wrong with a value and what would be right, as an end of the sentence `NAME="value" …`; undefined: all is well. */
+export type Check = (value: string) => string | undefined;
+
+/** Grammars that belong to a protocol. */
+export interface Checks {
+  readonly checkUpstream?: Check;
+  readonly checkSumdb?: Check;
+  /** One GOPRIVATE pattern. */
+  readonly checkPattern?: Check;
+}
+
+/** Longer ones overflow a timer of Node, which then fires at once. */
+const longestTimerMs = 24 * 86_400_000;
+
+const durationHint = 'a whole number with ms, s, m, h or d, such as 250ms, 30s, 15m or 7d';
+
+function duration(fallback: string, longestMs: number) {
+  return z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const ms = parseDuration(text);
+      if (ms !== undefined && ms <= longestMs) return ms;
+      context.addIssue(
+        ms === undefined
+          ? `is not a duration: give ${durationHint}`
+          : 'is too long: give 24d at most',
+      );
+      return z.NEVER;
+    });
+}
+const timer = (fallback: string) => duration(fallback, longestTimerMs);
+const lifetime = (fallback: string) => duration(fallback, Number.MAX_SAFE_INTEGER);
+
+function word<const T extends readonly [string, ...string[]]>(words: T, fallback: T[number]) {
+  return z.enum(words, { error: `is not known: give ${listOf(words)}` }).default(fallback);
+}
+
+const text = (fallback: string) => z.string().default(fallback);
+const path = (fallback: string) => text(fallback).transform((value) => resolve(value));
+const optionalPath = z
+  .string()
+  .transform((value) => resolve(value))
+  .optional();
+
+function grammar(check: Check | undefined) {
+  return z
+    .string()
+    .superRefine((value, context) => {
+      const problem = check?.(value);
+      if (problem !== undefined) context.addIssue(problem);
+    })
+    .optional();
+}
+
+function patterns(check: Check | undefined) {
+  return text('').transform((value, context) => {
+    const items = value
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '');
+    for (const item of items) {
+      const problem = check?.(item);
+      if (problem !== undefined) context.addIssue(`has a bad pattern: ${item} ${problem}`);
+    }
+    return items;
+  });
+}
+
+const port = text('3000').transform((value, context) => {
+  const number = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
+  if (number <= 65_535) return number;
+  context.addIssue('is not a port: give a whole number from 1 to 65535, or 0 for any free port');
+  return z.NEVER;
+});
+
+const settings = (checks: Checks) =>
+  z.object({
+    LARDER_HOST: text('0.0.0.0').refine((value) => !/\s/.test(value), {
+      error: 'is not an address: give one, such as 127.0.0.1 or ::, or a name',
+    }),
+    LARDER_PORT: port,
+    LARDER_TLS_CERT_FILE: optionalPath,
+    LARDER_TLS_KEY_FILE: optionalPath,
+    LARDER_STORAGE: text('file').pipe(
+      z.literal('file', {
+        error: ({ input }) =>
+          input === 's3'
+            ? 'is not built yet: give file, and a folder in LARDER_STORAGE_DIR'
+            : 'is not known: give file',
+      }),
+    ),
+    LARDER_STORAGE_DIR: path('./data'),
+    LARDER_SPOOL_DIR: optionalPath,
+    LARDER_GO_UPSTREAM: grammar(checks.checkUpstream),
+    LARDER_GO_PRIVATE: patterns(checks.checkPattern),
+    LARDER_GO_READ_AHEAD: word(['none', 'mod', 'all'], 'mod'),
+    LARDER_GO_SUMDB: grammar(checks.checkSumdb),
+    LARDER_GO_NOSUMDB: patterns(checks.checkPattern),
+    LARDER_GO_SUMDB_POLICY: word(['keep', 'require'], 'keep'),
+    LARDER_LIST_TTL: lifetime('60s'),
+    LARDER_NEGATIVE_TTL: lifetime('30s'),
+    LARDER_STALE_IF_ERROR: lifetime('7d'),
+    LARDER_GO_FIRST_BYTE_TIMEOUT: timer('60s'),
+    LARDER_STALL_TIMEOUT: timer('30s'),
+    LARDER_FILL_TIMEOUT: timer('15m'),
+    LARDER_STORE_TIMEOUT: timer('10s'),
+    LARDER_DRAIN_TIMEOUT: timer('20s'),
+    LARDER_LOG_LEVEL: word(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
+  });
+
+/** Every name that is a setting. */
+export const settingNames: readonly string[] = Object.keys(settings({}).shape);
+
+/**
+ * Reads the settings out of an environment; an empty value counts as none. Where LARDER_GO_UPSTREAM or
+ * LARDER_GO_SUMDB is missing the installed go command is asked for its default, which blocks for its short run.
+ * Throws ConfigError with a line for every problem.
+ */
+export function loadConfig(
+  env: Readonly<NodeJS.ProcessEnv> = process.env,
+  checks: Checks = {},
+): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => /^LARDER_/i.test(name) && value !== ''),
+  );
+  const problems = Object.keys(given)
+    .filter((name) => !settingNames.includes(name))
+    .map((name) => unknownSetting(name, settingNames));
+  problems.push(...tlsProblems(given));
+
+  const parsed = settings(checks).safeParse(given);
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0]);
+    problems.push(
+      `${name}=${JSON.stringify(withoutCredentials(given[name] ?? ''))} ${issue.message}.`,
+    );
+  }
+  if (parsed.success) problems.push(...spoolProblems(parsed.data));
+
+  const go = goSources(given, env);
+  if (go.upstream === undefined) problems.push(upstreamMissing);
+  if (problems.length > 0 || !parsed.success || go.upstream === undefined)
+    throw new ConfigError(problems.join('\n'));
+  return toConfig(parsed.data, go.upstream, go.sumdb);
+}
+
+function goSources(given: Readonly<NodeJS.ProcessEnv>, env: Readonly<NodeJS.ProcessEnv>) {
+  const { LARDER_GO_UPSTREAM: upstream, LARDER_GO_SUMDB: sumdb } = given;
+  if (upstream !== undefined && sumdb !== undefined) return { upstream, sumdb };
+  const defaults = goDefaults(env);
+  return {
+    upstream: upstream ?? defaults?.goproxy,
+    sumdb: sumdb ?? defaults?.gosumdb ?? usualSumdb,
+  };
+}
+
+type Settings = z.output<ReturnType<typeof settings>>;
+
+function toConfig(values: Settings, upstream: string, sumdb: string): Config {
+  const certFile = values.LARDER_TLS_CERT_FILE;
+  const keyFile = values.LARDER_TLS_KEY_FILE;
+  return {
+    host: values.LARDER_HOST,
+    port: values.LARDER_PORT,
+    tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    storage: values.LARDER_STORAGE,
+    storageDir: values.LARDER_STORAGE_DIR,
+    spoolDir: spoolDirOf(values),
+    go: {
+      upstream,
+      private: values.LARDER_GO_PRIVATE,
+      readAhead: values.LARDER_GO_READ_AHEAD,
+      sumdb,
+      noSumdb: values.LARDER_GO_NOSUMDB,
+      sumdbPolicy: values.LARDER_GO_SUMDB_POLICY,
+      firstByteTimeoutMs: values.LARDER_GO_FIRST_BYTE_TIMEOUT,
+    },
+    listTtlMs: values.LARDER_LIST_TTL,
+    negativeTtlMs: values.LARDER_NEGATIVE_TTL,
+    staleIfErrorMs: values.LARDER_STALE_IF_ERROR,
+    stallTimeoutMs: values.LARDER_STALL_TIMEOUT,
+    fillTimeoutMs: values.LARDER_FILL_TIMEOUT,
+    storeTimeoutMs: values.LARDER_STORE_TIMEOUT,
+    drainTimeoutMs: values.LARDER_DRAIN_TIMEOUT,
+    logLevel: values.LARDER_LOG_LEVEL,
+  };
+}
+
+const upstreamMissing =
+  'LARDER_GO_UPSTREAM is not set, and no go command is installed whose default could be taken: ' +
+  'set it to where Go modules come from, such as LARDER_GO_UPSTREAM=https://goproxy.example.com, or to off.';
+
+/** No key of the store begins with a dot, so this folder is no key's. */
+const spoolDirOf = (values: Settings): string =>
+  values.LARDER_SPOOL_DIR ?? resolve(values.LARDER_STORAGE_DIR, '.spool');
+
+function tlsProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
+  const names = ['LARDER_TLS_CERT_FILE', 'LARDER_TLS_KEY_FILE'] as const;
+  const missing = names.filter((name) => given[name] === undefined);
+  const [only] = missing;
+  return missing.length === 1 && only !== undefined
+    ? [`${only} is not set: TLS needs both ${names.join(' and ')}; without TLS set neither.`]
+    : [];
+}
+
+/** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */
+function spoolProblems(values: Settings): string[] {
+  const { LARDER_STORAGE_DIR: storageDir } = values;
+  const spoolDir = spoolDirOf(values);
+  const amongKeys = within(spoolDir, storageDir) && !relative(storageDir, spoolDir).startsWith('.');
+  if (!within(storageDir, spoolDir) && !amongKeys) return [];
+  return [
+    `LARDER_SPOOL_DIR="${spoolDir}" overlaps the store in ${storageDir}: ` +
+      'give a folder outside it, or one right below it whose name begins with a dot.',
+  ];
+}
+
+/** Whether a folder is the root itself or somewhere below it. */
+function within(folder: string, root: string): boolean {
+  const steps = relative(root, folder);
+  return steps !== '..' && !steps.startsWith(`..${sep}`);
+}
+
+const withoutCredentials = (value: string): string => value.replace(/:\/\/[^/@\s]*@/g, '://***@');
+
+function listOf(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;
+}

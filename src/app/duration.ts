@@ -1,0 +1,16 @@
+const units: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** Milliseconds of `250ms`, `30s`, `15m`, `1h`, `7d`, or `0s`: a whole number and one unit. Undefined for anything else. */
+export function parseDuration(text: string): number | undefined {
+  const match = /^(\d{1,12})(ms|[smhd])$/.exec(text);
+  const unit = units[match?.[2] ?? ''];
+  if (match === null || unit === undefined) return undefined;
+  const ms = Number(match[1]) * unit;
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}

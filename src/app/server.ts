@@ -1,0 +1,224 @@
+// The HTTP server. Artifacts are answered by plain node:http handlers (the data planes), all else by the Express app of
+// control.ts: Express costs more than half of a hit. Whoever answers, a request has an id, a cache word, one line in the
+// access log and its place in the metrics.
+
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+
+import type { DataPlane, RequestContext } from '../http/context.ts';
+import { logRequest } from '../observability/access-log.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
+import type { Config } from './config.ts';
+import { controlPlane } from './control.ts';
+import type { Readiness } from './control.ts';
+import { RequestsInFlight, drainServer } from './lifecycle.ts';
+import { Refusals } from './refusals.ts';
+import { requestIds } from './request-id.ts';
+import { StartError, fileReason, listenError } from './start-error.ts';
+import { readBuild } from './version.ts';
+
+export interface ServerParts {
+  readonly config: Pick<Config, 'host' | 'port' | 'tls' | 'drainTimeoutMs'>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly readiness: () => Promise<Readiness>;
+  readonly go: DataPlane;
+}
+
+export interface LarderServer {
+  readonly http: Server;
+  /** Resolves with the address, such as `http://127.0.0.1:3000`. Throws StartError. */
+  listen(): Promise<string>;
+  /** Drains (see drainServer), then frees the port. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Limits on how long a client may take to ask. None on how long it may take to read: whoever reads slowly is served
+ * slowly, and TCP keep-alive finds those that are gone.
+ */
+const limits: ServerOptions = {
+  headersTimeout: 30_000,
+  requestTimeout: 60_000,
+  // Longer than the idle timeout of the usual load balancers, so that it is never Larder that closes first.
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 10_000,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+  // A missing Host is refused here rather than by Node, whose answer has neither text nor id.
+  requireHostHeader: false,
+};
+
+/** Builds the server; it does not listen yet. Throws StartError when a TLS file cannot be used. */
+export function createServer(parts: ServerParts): LarderServer {
+  const { config, logger } = parts;
+  const requests = new RequestsInFlight();
+  const server =
+    config.tls === undefined ? http.createServer(limits) : tlsServer(config.tls, logger);
+  const handler = requestHandler(parts, requests);
+  server.on('request', handler);
+  // What Node would answer with a bare 417 is served as if nothing were expected, as RFC 9110, 10.1.1 allows.
+  server.on('checkExpectation', handler);
+  const refusals = new Refusals(requestIds.make, ({ status, requestId, remote, code }) => {
+    logger.info(
+      { status, requestId, remote, code, outcome: 'bypass' },
+      'refused what was no request',
+    );
+    parts.metrics.requestEnded(refusedSample(status));
+  });
+  server.on('clientError', refusals.clientError);
+  server.on('connect', refusals.connect);
+  return {
+    http: server,
+    listen: () => listen(server, config),
+    async stop() {
+      if (!server.listening) return;
+      if (await drainServer(server, requests, config.drainTimeoutMs)) return;
+      logger.warn(
+        `requests still in flight after ${String(config.drainTimeoutMs)} ms were cut off`,
+      );
+    },
+  };
+}
+
+const refusedSample = (status: number) =>
+  ({ protocol: 'control', method: 'none', status, outcome: 'bypass', bytes: 0, ms: 0 }) as const;
+
+function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
+  const { go, logger, metrics } = parts;
+  const control = controlPlane({ ...parts, build: readBuild(), draining: () => requests.draining });
+
+  return (req: IncomingMessage, res: ServerResponse): void => {
+    const started = performance.now();
+    const requestId = requestIds.of(req.headers['x-request-id']);
+    const context: RequestContext = { requestId, protocol: 'control', outcome: 'bypass', bytes: 0 };
+    const path = pathOf(req);
+    const remote = req.socket.remoteAddress;
+    requests.started();
+    if (requests.draining) res.shouldKeepAlive = false;
+    res.setHeader('X-Request-Id', requestId);
+    res.setHeader('X-Larder-Cache', 'bypass');
+    res.once('close', () => {
+      requests.ended();
+      const { method = '' } = req;
+      const { protocol, outcome } = context;
+      const bytes = protocol === 'control' ? bodyBytes(req, res) : context.bytes;
+      const ms = performance.now() - started;
+      const status = res.headersSent ? res.statusCode : clientClosedRequest;
+      const aborted = !res.writableFinished;
+      const userAgent = req.headers['user-agent'];
+      metrics.requestEnded({ protocol, method, status, outcome, bytes, ms });
+      // prettier-ignore
+      logRequest(logger, { protocol, method, path, status, bytes, ms, outcome, requestId, remote, userAgent, aborted });
+    });
+    if (res.socket === null) closeWithConnection(req, res);
+
+    try {
+      const problem = problemWith(req, path);
+      if (problem !== undefined) refuse(res, 400, problem);
+      else if (!go(req, res, path, context)) control(req, res);
+    } catch (error) {
+      logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
+      if (res.headersSent) res.destroy();
+      else refuse(res, 500, 'Larder made a mistake; its log says more.');
+    }
+  };
+}
+
+/** The log's status of a request whose client left before it got any; nginx made the number known. */
+const clientClosedRequest = 499;
+
+/** The path of the request target without its query, still escaped. An absolute target (RFC 9112, 3.2.2) is cut to its path. */
+function pathOf(req: IncomingMessage): string {
+  let url = req.url ?? '';
+  if (!url.startsWith('/')) {
+    url = url.replace(/^https?:\/\/[^/?#]*/i, '');
+    if (url === '' || url.startsWith('?')) url = `/${url}`;
+    req.url = url;
+  }
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+function problemWith(req: IncomingMessage, path: string): string | undefined {
+  if (!path.startsWith('/')) return 'bad request: the address must be a path that begins with /.';
+  const needsHost = req.httpVersionMajor === 1 && req.httpVersionMinor === 1;
+  if (needsHost && req.headers.host === undefined)
+    return 'bad request: HTTP/1.1 requires a Host header.';
+  return undefined;
+}
+
+function refuse(res: ServerResponse, status: number, sentence: string): void {
+  const body = `${sentence}\n`;
+  res.statusCode = status;
+  res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+  res.setHeader('Content-Length', Buffer.byteLength(body));
+  res.setHeader('Cache-Control', 'no-store');
+  res.end(body);
+}
+
+function bodyBytes(req: IncomingMessage, res: ServerResponse): number {
+  return req.method === 'HEAD' || !res.headersSent
+    ? 0
+    : Number(res.getHeader('Content-Length') ?? 0);
+}
+
+/**
+ * A pipelined request's answer has no connection until its turn comes; if the connection ends before, Node lets it hang
+ * for ever, and whoever writes it with it.
+ */
+function closeWithConnection(req: IncomingMessage, res: ServerResponse): void {
+  req.socket.once('close', () => {
+    if (res.closed) return;
+    res.destroy();
+    if (res.socket === null) res.emit('close');
+  });
+}
+
+function tlsServer(tls: NonNullable<Config['tls']>, logger: Logger): Server {
+  const cert = readTlsFile('LARDER_TLS_CERT_FILE', tls.certFile);
+  const key = readTlsFile('LARDER_TLS_KEY_FILE', tls.keyFile);
+  let server: Server;
+  try {
+    server = https.createServer({ ...limits, cert, key, handshakeTimeout: 10_000 });
+  } catch (error) {
+    throw new StartError(
+      `LARDER_TLS_CERT_FILE="${tls.certFile}" and LARDER_TLS_KEY_FILE="${tls.keyFile}" cannot be used: ` +
+        'give a certificate and its own private key without a passphrase, both as PEM.',
+      { cause: error },
+    );
+  }
+  server.on('tlsClientError', (error) => {
+    logger.debug({ err: error }, 'a TLS handshake failed');
+  });
+  return server;
+}
+
+function readTlsFile(name: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new StartError(`${name}="${file}" cannot be read: ${fileReason(error)}.`, {
+      cause: error,
+    });
+  }
+}
+
+function listen(server: Server, { host, port, tls }: ServerParts['config']): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: Error) => {
+      reject(listenError(error, host, port));
+    };
+    server.once('error', failed);
+    server.listen(port, host, () => {
+      server.off('error', failed);
+      const { address, port: taken } = server.address() as AddressInfo;
+      const shown = address.includes(':') ? `[${address}]` : address;
+      resolve(`${tls === undefined ? 'http' : 'https'}://${shown}:${String(taken)}`);
+    });
+  });
+}

@@ -1,0 +1,106 @@
+// Answers: small documents that may change. Kept in the store with their age, and decoded in a bounded memory in front.
+
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { AnswerAge } from './freshness.ts';
+import type { ContentRecord, Store } from './ports.ts';
+
+/** What an upstream said. */
+export interface AnswerBytes {
+  readonly bytes: Uint8Array;
+  readonly source: string;
+}
+
+export interface Answer extends AnswerAge {
+  readonly bytes: Uint8Array;
+  /** `time` is when these bytes were first seen, so that it can serve as Last-Modified. */
+  readonly record: ContentRecord;
+}
+
+/** Bytes of answers in memory. */
+const MEMORY = 32 * 1024 * 1024;
+
+export class Answers {
+  readonly #store: Store;
+  readonly #memory = new LRUCache<string, Answer>({
+    maxSize: MEMORY,
+    sizeCalculation: (answer) => answer.bytes.length + 512,
+  });
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The answer as this process knows it, without a look into the store. */
+  peek(key: string): Answer | undefined {
+    return this.#memory.get(key);
+  }
+
+  /** The answer as the store has it. Throws LarderError `store_failed`. */
+  async read(key: string): Promise<Answer | undefined> {
+    const document = await this.#store.readDocument(key);
+    const answer = document && decode(document);
+    if (answer) this.#memory.set(key, answer);
+    else this.#memory.delete(key);
+    return answer;
+  }
+
+  /** Keeps what the upstream has just said. Throws LarderError `store_failed`; memory has it all the same. */
+  async confirm(key: string, fresh: AnswerBytes, previous: Answer | undefined, now: number): Promise<Answer> {
+    const sha256 = createHash('sha256').update(fresh.bytes).digest('hex');
+    const same = previous?.record.sha256 === sha256;
+    const answer: Answer = {
+      bytes: fresh.bytes,
+      confirmedAt: now,
+      record: {
+        size: fresh.bytes.length,
+        sha256,
+        time: same ? previous.record.time : new Date(now).toISOString(),
+        source: fresh.source,
+        extra: {},
+      },
+    };
+    return this.#write(key, answer);
+  }
+
+  /** Moves the clock of a failing check on. */
+  markFailed(key: string, answer: Answer, now: number): Promise<Answer> {
+    return this.#write(key, { ...answer, failedAt: now });
+  }
+
+  /** Makes the next request ask the upstream, while the bytes stay for a stale answer. */
+  async expire(key: string): Promise<void> {
+    const answer = this.peek(key) ?? (await this.read(key));
+    if (answer) await this.#write(key, { ...answer, expired: true });
+  }
+
+  async forget(key: string): Promise<void> {
+    this.#memory.delete(key);
+    await this.#store.delete(key);
+  }
+
+  async #write(key: string, answer: Answer): Promise<Answer> {
+    this.#memory.set(key, answer);
+    await this.#store.writeDocument(key, encode(answer));
+    return answer;
+  }
+}
+
+const NEWLINE = 0x0a;
+
+/** One line of JSON, then the bytes as they are. */
+function encode({ bytes, ...head }: Answer): Uint8Array {
+  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
+}
+
+/** Undefined for what cannot be read: an answer can always be asked for again. */
+function decode(document: Uint8Array): Answer | undefined {
+  const end = document.indexOf(NEWLINE);
+  try {
+    const head = JSON.parse(Buffer.from(document.subarray(0, end)).toString()) as Omit<Answer, 'bytes'>;
+    const bytes = document.subarray(end + 1);
+    return head.record.size === bytes.length ? { ...head, bytes } : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,208 @@
+// One fetch on its way into the store: leased → fetching → verified → committed | failed.
+// It belongs to nobody's connection: clients read from its spool, and neither cancel nor slow it.
+
+import { createHash } from 'node:crypto';
+import { LarderError, messageOf } from './errors.ts';
+import type { Body, ContentRecord, Fetched, Listener, Lock, Store, StashSource } from './ports.ts';
+import { Spool } from './spool.ts';
+
+/** Checks the bytes of one fill. */
+export interface Check {
+  /**
+   * Called once, with all bytes. Throws LarderError `bad_content` or `checksum_mismatch`; what it resolves to is kept
+   * in the record.
+   */
+  verify(source: StashSource, size: number, sha256: string): Promise<Record<string, string>>;
+}
+
+/** A piece of content that may be fetched: its name, and what its protocol knows of it. */
+export interface ContentRequest {
+  readonly key: string;
+  /** Whose cap of fills it counts against. */
+  readonly upstream: string;
+  /** More bytes than this are refused, before they come where the length is announced. */
+  readonly maxBytes: number;
+  /** Gets it from an upstream. Throws LarderError. */
+  fetch(signal: AbortSignal): Promise<Fetched>;
+  /** Its length in bytes as the upstream tells, without its bytes. */
+  fetchSize(signal: AbortSignal): Promise<number | undefined>;
+  /** Begins the check, so that what it needs from elsewhere comes side by side with the bytes. */
+  beginCheck(signal: AbortSignal): Check;
+  /** Called when somebody leads a fill of it: the place for a read-ahead. */
+  onFill?(): void;
+}
+
+export interface FillPorts {
+  readonly store: Store;
+  readonly lock: Lock;
+  readonly listener: Required<Listener>;
+  /** Waits for a place among the fills of this upstream; the result gives it back. Throws LarderError `overloaded`. */
+  admit(upstream: string): Promise<() => void>;
+  /** An existing folder. */
+  readonly spoolDir: string;
+  /** A whole fill, milliseconds. */
+  readonly fillTimeoutMs: number;
+  readonly now: () => number;
+}
+
+export class Fill {
+  /** Settles when the fill is over, the stash included. Never rejects. */
+  readonly ended: Promise<void>;
+  readonly #ports: FillPorts;
+  readonly #request: ContentRequest;
+  readonly #spool: Spool;
+  readonly #abort = new AbortController();
+  #announced: number | undefined;
+  #record: ContentRecord | undefined;
+  #error: unknown;
+  /** Set when another holder of the lease has stored it meanwhile. */
+  #present = false;
+  #stored = false;
+
+  constructor(ports: FillPorts, request: ContentRequest) {
+    this.#ports = ports;
+    this.#request = request;
+    this.#spool = new Spool(ports.spoolDir);
+    this.ended = this.#run();
+  }
+
+  /** What it failed with; undefined while it runs and after it went well. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** Whether its content is in the store now. */
+  get stored(): boolean {
+    return this.#stored;
+  }
+
+  /**
+   * The bytes, as soon as the first of them may be read. Throws what the fill fails with before that.
+   * `record` is undefined while the bytes are still unchecked. Undefined as a whole: look into the store.
+   */
+  async join(signal: AbortSignal): Promise<{ body: Body; record: ContentRecord | undefined } | undefined> {
+    const spool = this.#spool;
+    spool.join();
+    try {
+      await spool.readable(signal);
+    } catch (error) {
+      spool.close();
+      throw error;
+    }
+    if (this.#present) {
+      spool.close();
+      return undefined;
+    }
+    const body: Body = {
+      size: this.#record?.size ?? this.#announced,
+      read: (start, end, readSignal) => spool.read(start, end, readSignal),
+      close: () => {
+        spool.close();
+      },
+    };
+    return { body, record: this.#record };
+  }
+
+  async #run(): Promise<void> {
+    const started = this.#ports.now();
+    let leave: (() => void) | undefined;
+    const timer = setTimeout(() => {
+      this.#abort.abort(new LarderError('upstream_timeout', 'fetch timed out: it took longer than a fill may'));
+    }, this.#ports.fillTimeoutMs);
+    try {
+      leave = await this.#ports.admit(this.#request.upstream);
+      await this.#leased();
+    } catch (error) {
+      this.#error = error;
+      this.#spool.fail(error);
+    } finally {
+      leave?.();
+      clearTimeout(timer);
+      this.#abort.abort(new LarderError('upstream_failed', 'the fill is over'));
+      await this.#spool.release().catch((error: unknown) => {
+        this.#ports.listener.storeFailed({ key: this.#request.key, operation: 'spool', error });
+      });
+    }
+    this.#report(this.#ports.now() - started);
+  }
+
+  async #leased(): Promise<void> {
+    const { lock, store } = this.#ports;
+    const { key } = this.#request;
+    const lease = await lock.acquire(key, this.#abort.signal);
+    const onLost = () => {
+      this.#abort.abort(new LarderError('upstream_failed', 'the lease of this fill was lost; try again'));
+    };
+    lease.lost.addEventListener('abort', onLost, { once: true });
+    try {
+      if (lease.waited && (await store.record(key)) !== undefined) {
+        this.#present = this.#stored = true;
+        this.#spool.complete();
+        return;
+      }
+      await this.#fetchAndVerify();
+      await this.#stash(lease.lost);
+    } finally {
+      lease.lost.removeEventListener('abort', onLost);
+      await lease.release();
+    }
+  }
+
+  async #fetchAndVerify(): Promise<void> {
+    const { signal } = this.#abort;
+    const request = this.#request;
+    const check = request.beginCheck(signal);
+    const fetched = await request.fetch(signal);
+    this.#announced = fetched.size;
+    this.#refuseAbove(fetched.size ?? 0);
+    const hash = createHash('sha256');
+    let size = 0;
+    for await (const chunk of fetched.body) {
+      size += chunk.length;
+      this.#refuseAbove(size);
+      hash.update(chunk);
+      await this.#spool.append(chunk);
+    }
+    await this.#spool.flushed();
+    if (fetched.size !== undefined && fetched.size !== size) {
+      throw new LarderError('upstream_failed', `the upstream announced ${String(fetched.size)} bytes and sent ${String(size)}`);
+    }
+    const sha256 = hash.digest('hex');
+    const extra = await check.verify(this.#spool.source(), size, sha256);
+    const time = new Date(this.#ports.now()).toISOString();
+    this.#record = { size, sha256, time, source: fetched.source, extra };
+    this.#spool.complete();
+  }
+
+  #refuseAbove(bytes: number): void {
+    if (bytes <= this.#request.maxBytes) return;
+    throw new LarderError('bad_content', `larger than the ${String(this.#request.maxBytes)} bytes that it may have`);
+  }
+
+  /** No client waits for this, and none sees it fail. */
+  async #stash(lost: AbortSignal): Promise<void> {
+    const { store, listener } = this.#ports;
+    const { key } = this.#request;
+    const record = this.#record;
+    if (record === undefined || lost.aborted) return;
+    try {
+      await store.stash(key, this.#spool.source(), record);
+    } catch (error) {
+      listener.storeFailed({ key, operation: 'stash', error });
+      return;
+    }
+    this.#stored = true;
+    listener.stored({ key, record });
+  }
+
+  #report(ms: number): void {
+    const { key } = this.#request;
+    const bytes = this.#spool.written;
+    if (this.#error === undefined) {
+      this.#ports.listener.fillEnded({ key, outcome: 'stored', bytes, ms });
+      return;
+    }
+    const code = this.#error instanceof LarderError ? this.#error.code : messageOf(this.#error);
+    this.#ports.listener.fillEnded({ key, outcome: 'failed', code, bytes, ms });
+  }
+}

@@ -1,0 +1,91 @@
+import { LRUCache } from 'lru-cache';
+import type { Failures } from './failures.ts';
+import { Fill, type ContentRequest, type FillPorts } from './fill.ts';
+import { Slots, overloaded } from './limits.ts';
+
+/** Caps. Hits take no part in any. */
+const FILLS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
+const FILLS_PER_UPSTREAM = { places: 64, maxWaiting: 2048, maxWaitMs: 30_000 };
+/** Requests that wait for a fill's first byte. */
+const MAX_WAITING_REQUESTS = 8192;
+
+/** Single flight for content: one fill a key, joined by whoever asks meanwhile. */
+export class Fills {
+  readonly #ports: FillPorts;
+  readonly #failures: Failures;
+  readonly #inFlight = new Map<string, Fill>();
+  readonly #all = new Slots(FILLS);
+  readonly #byUpstream = new Map<string, Slots>();
+  /** Keys stored a moment ago, for who looked into the store just before. */
+  readonly #justStored = new LRUCache<string, true>({ max: 2048 });
+  #waiting = 0;
+
+  constructor(ports: Omit<FillPorts, 'admit'>, failures: Failures) {
+    this.#ports = { ...ports, admit: (upstream) => this.#admit(upstream) };
+    this.#failures = failures;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.size;
+  }
+
+  get queued(): number {
+    return this.#all.waiting;
+  }
+
+  get(key: string): Fill | undefined {
+    return this.#inFlight.get(key);
+  }
+
+  /** True once for a key whose fill ended after the caller began to look for it: look again. */
+  wasJustStored(key: string): boolean {
+    return this.#justStored.delete(key);
+  }
+
+  /** Joins the fill of this key, or leads one. Decided at once, so that two callers never both lead. */
+  joinOrLead(request: ContentRequest): Fill {
+    const running = this.#inFlight.get(request.key);
+    if (running) return running;
+    const fill = new Fill(this.#ports, request);
+    this.#inFlight.set(request.key, fill);
+    void fill.ended.then(() => {
+      if (fill.error !== undefined) this.#failures.remember(request.key, fill.error);
+      else if (fill.stored) this.#justStored.set(request.key, true);
+      this.#inFlight.delete(request.key);
+    });
+    request.onFill?.();
+    return fill;
+  }
+
+  /** Waits for a fill's first bytes, as one of a bounded number. Throws LarderError. */
+  async join(fill: Fill, signal: AbortSignal): ReturnType<Fill['join']> {
+    if (this.#waiting >= MAX_WAITING_REQUESTS) throw overloaded();
+    this.#waiting++;
+    try {
+      return await fill.join(signal);
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  /** Resolves when every fill under way is over. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#inFlight.values()].map((fill) => fill.ended));
+  }
+
+  async #admit(upstream: string): Promise<() => void> {
+    let mine = this.#byUpstream.get(upstream);
+    if (mine === undefined) this.#byUpstream.set(upstream, (mine = new Slots(FILLS_PER_UPSTREAM)));
+    const leaveMine = await mine.take();
+    try {
+      const leaveAll = await this.#all.take();
+      return () => {
+        leaveAll();
+        leaveMine();
+      };
+    } catch (error) {
+      leaveMine();
+      throw error;
+    }
+  }
+}

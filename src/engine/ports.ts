@@ -1,0 +1,114 @@
+// What the engine needs from outside, each a port with at least one implementation elsewhere (chosen in app/compose).
+
+import type { CacheOutcome } from './errors.ts';
+
+/** Bytes that can be read from any offset, stored or still growing. */
+export interface Body {
+  /** Bytes in all; undefined while an upstream that announced no length is still sending. */
+  readonly size: number | undefined;
+  /** All bytes, where they are in memory already. Never written to. */
+  readonly bytes?: Uint8Array;
+  /**
+   * Chunks of [start, end), end defaulting to the whole. A chunk is valid only until the next one is asked for.
+   * Throws LarderError when a fill fails or the store breaks, and the signal's reason when it aborts.
+   */
+  read(start: number, end: number | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Frees what the body holds. Whoever got the body calls it once, after the last read. */
+  close(): void;
+}
+
+/** What is kept beside content. */
+export interface ContentRecord {
+  /** Bytes. */
+  readonly size: number;
+  /** SHA-256 of the bytes, hex. */
+  readonly sha256: string;
+  /** When they were checked, RFC 3339. */
+  readonly time: string;
+  /** Which upstream they came from, without credentials. */
+  readonly source: string;
+  /** What the protocol keeps with them (`h1`, `goMod`, …). */
+  readonly extra: Readonly<Record<string, string>>;
+}
+
+export interface StoredContent {
+  readonly record: ContentRecord;
+  readonly body: Body;
+}
+
+/** Bytes ready for the store: in memory when small, else a finished file that the store may link but not change. */
+export type StashSource = { readonly bytes: Uint8Array } | { readonly path: string };
+
+/**
+ * Keeps bytes under keys. Keys are slash-separated, made by the protocol rooms, never from raw input.
+ * Content is immutable and has a record; documents are small, mutable and have none.
+ * Every method throws LarderError `store_failed` when the store cannot be reached or refuses.
+ */
+export interface Store {
+  /** Content by key, or undefined. The caller closes the body. */
+  open(key: string): Promise<StoredContent | undefined>;
+  /** The record alone. */
+  record(key: string): Promise<ContentRecord | undefined>;
+  /** Moves checked bytes in, all or nothing; what is there already stays. */
+  stash(key: string, source: StashSource, record: ContentRecord): Promise<'stored' | 'present'>;
+  readDocument(key: string): Promise<Uint8Array | undefined>;
+  /** Replaces the document as a whole. */
+  writeDocument(key: string, bytes: Uint8Array): Promise<void>;
+  /** Removes content or a document; nothing there is no error. */
+  delete(key: string): Promise<void>;
+  /** Names directly below a folder key, ascending; folders end in `/`. */
+  list(folder: string): Promise<string[]>;
+  /** Resolves when the store answers; used by readiness. */
+  check(): Promise<void>;
+}
+
+/** What a fetcher hands over: one thing from one upstream, its bytes still to come. */
+export interface Fetched {
+  /** Announced length in bytes. */
+  readonly size: number | undefined;
+  readonly source: string;
+  /** Throws LarderError when the transfer fails for good. Ending the iteration early frees the connection. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface Lease {
+  /** Somebody else held it in between: look into the store again before you fetch. */
+  readonly waited: boolean;
+  /** Aborts when the lease is lost: its holder must not commit. */
+  readonly lost: AbortSignal;
+  release(): Promise<void>;
+}
+
+/** One holder a key among all that share the lock service. */
+export interface Lock {
+  /** Waits its turn; throws the signal's reason when it aborts. A lock service that is down grants at once. */
+  acquire(key: string, signal: AbortSignal): Promise<Lease>;
+}
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+export const systemClock: Clock = { now: () => Date.now() };
+
+/** Told what happened, after it happened. Never throws; never waited for. */
+export interface Listener {
+  fillEnded?(event: { key: string; outcome: 'stored' | 'failed'; code?: string; bytes: number; ms: number }): void;
+  stored?(event: { key: string; record: ContentRecord }): void;
+  /** Bytes reached their clients but could not be kept, or the store refused a read. */
+  storeFailed?(event: { key: string; operation: string; error: unknown }): void;
+  staleServed?(event: { key: string; error: unknown }): void;
+  /** One exchange with an upstream, each try by itself; status 0 when none came. */
+  upstreamAnswered?(event: { host: string; status: number; ms: number }): void;
+  /** The checksum database had no say on something that was kept all the same. */
+  unverified?(event: { key: string; reason: string }): void;
+}
+
+/** What pull-through hands to a protocol room. */
+export interface Served {
+  readonly outcome: CacheOutcome;
+  readonly body: Body;
+  /** Undefined for content in flight: not yet known. */
+  readonly record: ContentRecord | undefined;
+}

@@ -1,0 +1,212 @@
+// The way of a request, once its protocol has a name for it:
+//
+//   look up in the store → hit: serve
+//                        → miss: may it be fetched? → join or lead a fill → serve from the spool while it grows
+//
+// and for answers: fresh → serve; else ask the upstream, and fall back on what is held, by cause.
+// The outcome word is decided here and nowhere else.
+
+import type { Answer, AnswerBytes, Answers } from './answers.ts';
+import { LarderError } from './errors.ts';
+import type { Failures } from './failures.ts';
+import type { ContentRequest } from './fill.ts';
+import type { Fills } from './fills.ts';
+import { judge, mayServeStale, usableOnError, type Freshness } from './freshness.ts';
+import { memoryBody } from './memory-body.ts';
+import type { Clock, Listener, Served, Store } from './ports.ts';
+
+/** How this one request may be answered. */
+export interface Ask {
+  /** Whether an upstream may be asked at all. */
+  readonly fetch: boolean;
+  /** Aborts when the client leaves. Read only where something is waited for. */
+  readonly signal: AbortSignal;
+}
+
+export interface AnswerRequest {
+  readonly key: string;
+  readonly freshness: Freshness;
+  /** Asks the upstream. Throws LarderError. */
+  fetch(signal: AbortSignal): Promise<AnswerBytes>;
+  /** What the store alone can say, when no upstream may or can be asked. */
+  fallback?(previous: Answer | undefined): Promise<AnswerBytes | undefined>;
+}
+
+/** An answer that is served; `maxAgeMs` is how long it stays fresh. */
+export interface ServedAnswer extends Served {
+  readonly maxAgeMs: number;
+}
+
+export class PullThrough {
+  readonly #store: Store;
+  readonly #answers: Answers;
+  readonly #fills: Fills;
+  readonly #failures: Failures;
+  readonly #listener: Required<Listener>;
+  readonly #clock: Clock;
+  readonly #refreshes = new Map<string, Promise<ServedAnswer>>();
+  readonly #sizes = new Map<string, Promise<number | undefined>>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: {
+    store: Store;
+    answers: Answers;
+    fills: Fills;
+    failures: Failures;
+    listener: Required<Listener>;
+    clock: Clock;
+  }) {
+    this.#store = parts.store;
+    this.#answers = parts.answers;
+    this.#fills = parts.fills;
+    this.#failures = parts.failures;
+    this.#listener = parts.listener;
+    this.#clock = parts.clock;
+  }
+
+  /** Content, from the store or through a fill. The caller closes the body. Throws LarderError. */
+  async content(request: ContentRequest, ask: Ask): Promise<Served> {
+    const { key } = request;
+    // whoever comes before the stash is done joins the fill, without a look into the store
+    let fill = this.#fills.get(key);
+    if (fill === undefined) {
+      const stored = await this.#stored(key);
+      if (stored) return stored;
+      if (!ask.fetch) throw notCached();
+      this.#failures.check(key);
+      fill = this.#fills.joinOrLead(request);
+    }
+    const joined = await this.#fills.join(fill, ask.signal);
+    if (joined) return { outcome: 'miss', ...joined };
+    const present = await this.#stored(key);
+    if (present) return { ...present, outcome: 'miss' };
+    throw new LarderError('store_failed', 'it was stored and is gone again; try again');
+  }
+
+  /** The same for `HEAD`, which never fills: the body has a size, if known, and no bytes. */
+  async head(request: ContentRequest, ask: Ask): Promise<Served> {
+    const { key } = request;
+    const fill = this.#fills.get(key);
+    if (fill) {
+      const joined = await this.#fills.join(fill, ask.signal);
+      if (joined) return { outcome: 'miss', ...joined };
+    }
+    const stored = await this.#stored(key);
+    if (stored) return stored;
+    if (!ask.fetch) throw notCached();
+    this.#failures.check(key);
+    const size = await once(this.#sizes, key, () => request.fetchSize(this.#closing.signal)).catch(
+      (error: unknown) => {
+        this.#failures.remember(key, error);
+        throw error;
+      },
+    );
+    const body = { size, read: () => noBytes(), close: () => undefined };
+    return { outcome: 'miss', body, record: undefined };
+  }
+
+  /** An answer: fresh, refreshed, or as stale as its cause allows. Throws LarderError. */
+  async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
+    const { key, freshness } = request;
+    const known = this.#answers.peek(key);
+    if (known && judge(known, freshness, this.#clock.now()) === 'fresh') return this.#serve('hit', known, freshness);
+    const held = await this.#answers.read(key);
+    const verdict = held ? judge(held, freshness, this.#clock.now()) : 'expired';
+    if (held && verdict === 'fresh') return this.#serve('hit', held, freshness);
+    if (!ask.fetch) return this.#withoutUpstream(request, held);
+    if (held && verdict === 'failing') return this.#serve('stale', held, freshness);
+    const failed = held ? undefined : this.#failures.get(key);
+    if (failed) return this.#onFailure(request, held, failed);
+    const refreshed = once(this.#refreshes, key, () => this.#refresh(request, held));
+    if (held === undefined || verdict === 'expired') return refreshed;
+    refreshed.catch((error: unknown) => {
+      this.#listener.staleServed({ key, error });
+    });
+    return this.#serve('stale', held, freshness);
+  }
+
+  /** Makes an answer be asked for anew, as something has shown it to be out of date. */
+  expire(key: string): Promise<void> {
+    return this.#answers.expire(key);
+  }
+
+  /** Ends what runs for nobody. */
+  close(): void {
+    this.#closing.abort(new LarderError('overloaded', 'the server is stopping'));
+  }
+
+  async #stored(key: string): Promise<Served | undefined> {
+    let stored = await this.#store.open(key);
+    if (stored === undefined && this.#fills.wasJustStored(key)) stored = await this.#store.open(key);
+    return stored && { outcome: 'hit', body: stored.body, record: stored.record };
+  }
+
+  async #refresh(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
+    const { key, freshness } = request;
+    let fresh: AnswerBytes;
+    try {
+      fresh = await request.fetch(this.#closing.signal);
+    } catch (error) {
+      this.#failures.remember(key, error);
+      return await this.#onFailure(request, held, error);
+    }
+    const now = this.#clock.now();
+    const answer = await this.#answers.confirm(key, fresh, held, now).catch((error: unknown) => {
+      this.#listener.storeFailed({ key, operation: 'answer', error });
+      return this.#answers.peek(key);
+    });
+    if (answer === undefined) throw new LarderError('store_failed', 'the answer could not be kept; try again');
+    return this.#serve(held ? 'revalidated' : 'miss', answer, freshness);
+  }
+
+  /** The upstream fails: what is held stands in, if the cause allows it and it is not too old. */
+  async #onFailure(request: AnswerRequest, held: Answer | undefined, error: unknown): Promise<ServedAnswer> {
+    const { key, freshness } = request;
+    if (!(error instanceof LarderError)) throw error;
+    const now = this.#clock.now();
+    if (mayServeStale(error.code)) {
+      if (held && usableOnError(held, freshness, now)) {
+        this.#listener.staleServed({ key, error });
+        const marked = await this.#answers.markFailed(key, held, now).catch(() => held);
+        return this.#serve('stale', marked, freshness);
+      }
+      const composed = await request.fallback?.(held);
+      if (composed) {
+        this.#listener.staleServed({ key, error });
+        return { outcome: 'stale', body: memoryBody(composed.bytes), record: undefined, maxAgeMs: 0 };
+      }
+    } else if (held && error.code === 'not_found') {
+      await this.#answers.forget(key);
+    }
+    throw error;
+  }
+
+  async #withoutUpstream(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
+    const composed = await request.fallback?.(held);
+    if (composed) {
+      return { outcome: 'hit', body: memoryBody(composed.bytes), record: undefined, maxAgeMs: 0 };
+    }
+    if (held) return this.#serve('stale', held, request.freshness);
+    throw notCached();
+  }
+
+  #serve(outcome: Served['outcome'], answer: Answer, freshness: Freshness): ServedAnswer {
+    const maxAgeMs = outcome === 'stale' ? 0 : answer.confirmedAt + freshness.ttlMs - this.#clock.now();
+    return { outcome, body: memoryBody(answer.bytes), record: answer.record, maxAgeMs: Math.max(0, maxAgeMs) };
+  }
+}
+
+/** One run a key; whoever comes meanwhile shares its result, errors too. */
+function once<T>(running: Map<string, Promise<T>>, key: string, run: () => Promise<T>): Promise<T> {
+  let shared = running.get(key);
+  if (shared === undefined) {
+    shared = run().finally(() => running.delete(key));
+    running.set(key, shared);
+  }
+  return shared;
+}
+
+const notCached = () =>
+  new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,161 @@
+// One body from an upstream, whole: a transfer that breaks is taken up again where it broke.
+
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { LarderError } from '../engine/errors.ts';
+import { timedOut, type UpstreamClient, type UpstreamRequest, type UpstreamResponse } from './client.ts';
+import { unreachable } from './failures.ts';
+
+export interface Download {
+  /** Announced length, bytes. */
+  readonly size: number | undefined;
+  /** Throws LarderError `upstream_failed` or `upstream_timeout` when it breaks for good. */
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** The body of a 200 answer to this request. Throws LarderError for what is no plain body. */
+export function download(client: UpstreamClient, request: UpstreamRequest, response: UpstreamResponse): Download {
+  const { host } = request.url;
+  const refuse = (why: string): never => {
+    response.body.destroy();
+    throw new LarderError('upstream_failed', `${host} ${why}`);
+  };
+  if (response.status !== 200) refuse(`answers ${String(response.status)} where a 200 was due`);
+  const encoding = header(response, 'content-encoding');
+  if (encoding !== undefined && encoding !== 'identity') refuse(`sends ${encoding} where it was asked for the bytes as they are`);
+  return { size: lengthOf(response), body: whole(client, request, response) };
+}
+
+/** Reads a small body. Throws LarderError `bad_content` when it is larger than `maxBytes`. */
+export async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) throw new LarderError('bad_content', `the answer is larger than ${String(maxBytes)} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+async function* whole(
+  client: UpstreamClient,
+  request: UpstreamRequest,
+  first: UpstreamResponse,
+): AsyncGenerator<Uint8Array> {
+  const validator = strongEtag(first);
+  const size = lengthOf(first);
+  const handedOn = createHash('sha256');
+  let received = 0;
+  let skip = 0;
+  for (let response = first; ; ) {
+    const same = handedOn.copy().digest();
+    const broken = yield* transfer(request, response, skip, same, (chunk) => {
+      handedOn.update(chunk);
+      received += chunk.length;
+    });
+    if (broken === undefined && (size === undefined || received === size)) return;
+    if (response.triesLeft === 0) {
+      fail(request, response, `breaks the transfer at byte ${String(received)}, for the last time`);
+    }
+    const resume = received > 0 && validator !== undefined;
+    const headers = resume
+      ? { ...request.headers, range: `bytes=${String(received)}-`, 'if-range': validator }
+      : { ...request.headers };
+    response = await client.send({ ...request, headers }, response.triesLeft);
+    skip = response.status === 200 ? received : 0;
+    if (resume && response.status === 206) expectRange(request, response, received, size);
+    else if (response.status !== 200) {
+      fail(request, response, `answers ${String(response.status)} to go on with a transfer that broke`);
+    }
+  }
+}
+
+/**
+ * Hands the chunks of one response on; returns the error by which the transfer broke, if it did. Where it starts from
+ * the beginning again, the bytes that were handed on before must come the same, and are left out.
+ */
+async function* transfer(
+  request: UpstreamRequest,
+  response: UpstreamResponse,
+  skip: number,
+  same: Buffer,
+  onChunk: (chunk: Uint8Array) => void,
+): AsyncGenerator<Uint8Array, unknown> {
+  const again = createHash('sha256');
+  let left = skip;
+  const differs = () =>
+    fail(request, response, 'sends other bytes when asked again for a transfer that broke');
+  try {
+    for await (let chunk of guarded(request, response.body)) {
+      if (left > 0) {
+        const part = chunk.subarray(0, left);
+        left -= part.length;
+        again.update(part);
+        if (left === 0 && !again.digest().equals(same)) differs();
+        chunk = chunk.subarray(part.length);
+        if (chunk.length === 0) continue;
+      }
+      onChunk(chunk);
+      yield chunk;
+    }
+    return left > 0 ? differs() : undefined;
+  } catch (error) {
+    if (request.signal.aborted) throw request.signal.reason as Error;
+    if (error instanceof LarderError) throw error;
+    return unreachable(request.url, error);
+  }
+}
+
+/** The body, broken off when it is silent for too long. Time that the reader takes for itself does not count. */
+async function* guarded({ url, stallMs, signal }: UpstreamRequest, body: Readable): AsyncGenerator<Uint8Array> {
+  let waiting = false;
+  const timer = setTimeout(() => {
+    if (waiting) body.destroy(timedOut(url, stallMs));
+    else timer.refresh();
+  }, stallMs);
+  const aborted = () => body.destroy(signal.reason as Error);
+  signal.addEventListener('abort', aborted, { once: true });
+  const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  try {
+    for (;;) {
+      waiting = true;
+      timer.refresh();
+      const next = await chunks.next();
+      waiting = false;
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', aborted);
+    body.destroy();
+  }
+}
+
+function expectRange(request: UpstreamRequest, response: UpstreamResponse, from: number, size: number | undefined): void {
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '');
+  const sameSize = size === undefined || range?.[3] === '*' || Number(range?.[3]) === size;
+  if (Number(range?.[1]) !== from || !sameSize) fail(request, response, 'sends another range than it was asked for');
+}
+
+function fail(request: UpstreamRequest, response: UpstreamResponse, why: string): never {
+  response.body.destroy();
+  throw new LarderError('upstream_failed', `${request.url.host} ${why}`);
+}
+
+function strongEtag(response: UpstreamResponse): string | undefined {
+  const etag = header(response, 'etag');
+  return etag?.startsWith('"') ? etag : undefined;
+}
+
+/** Content-Length in bytes, where it is sent and sane. */
+export function lengthOf(response: Pick<UpstreamResponse, 'headers'>): number | undefined {
+  const length = header(response, 'content-length');
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}
+
+export function header(response: Pick<UpstreamResponse, 'headers'>, name: string): string | undefined {
+  const value = response.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

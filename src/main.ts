@@ -1,0 +1,108 @@
+#!/usr/bin/env node
+// The command line: reads the verb and the settings, starts the server, waits for a signal. The only process.exit.
+// Nothing of Larder or its libraries is imported before the version of Node is known to run them.
+
+import { parseArgs } from 'node:util';
+
+const usage = `Usage: larder [serve]
+
+A caching pull-through proxy for Go modules.
+
+Verbs:
+  serve          run the server (the default)
+
+Options:
+  -h, --help     show this
+  -v, --version  show the version
+
+Settings are environment variables; .env.example lists them all. The most used:
+  LARDER_PORT         where to listen (3000)
+  LARDER_STORAGE_DIR  folder of the store (./data)
+  LARDER_GO_UPSTREAM  where Go modules come from, in GOPROXY's grammar (what the go command has built in)
+`;
+
+const oldestNode = [22, 19] as const;
+
+/** Threads for files and names: with Node's 4, a few writers that wait for the disk would hold up every reader. */
+const threads = 16;
+
+process.exit(await main(process.argv.slice(2)));
+
+async function main(args: string[]): Promise<number> {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
+    const needed = oldestNode.join('.');
+    return usedWrongly(
+      `Larder needs Node.js ${needed} or newer, and this is ${process.versions.node}: run it with a newer one.`,
+    );
+  }
+  const command = parse(args);
+  if (typeof command !== 'string') return usedWrongly(command.problem);
+  if (command === 'help') return say(usage);
+  // eslint-disable-next-line n/no-process-env -- libuv reads it from there, once, when the first file is read
+  process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
+  return command === 'version' ? showVersion() : serve();
+}
+
+function parse(args: string[]): 'serve' | 'help' | 'version' | { readonly problem: string } {
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean', short: 'v' },
+      },
+    });
+  } catch (error) {
+    const [sentence = ''] = String(error instanceof Error ? error.message : error).split('. ');
+    return { problem: `${sentence}; larder --help lists the options.` };
+  }
+  const [verb = 'serve', ...more] = parsed.positionals;
+  if (parsed.values.help) return 'help';
+  if (parsed.values.version) return 'version';
+  if (verb !== 'serve')
+    return { problem: `There is no verb "${verb}"; larder --help lists those there are.` };
+  if (more.length > 0)
+    return {
+      problem: `serve takes no arguments, and got "${more.join(' ')}"; it is set by LARDER_ variables.`,
+    };
+  return 'serve';
+}
+
+async function showVersion(): Promise<number> {
+  const { readBuild } = await import('./app/version.ts');
+  return say(`larder ${readBuild().version}\n`);
+}
+
+async function serve(): Promise<number> {
+  const { loadConfig } = await import('./app/config.ts');
+  const { compose } = await import('./app/compose.ts');
+  const { untilStopped } = await import('./app/lifecycle.ts');
+  const { StartError } = await import('./app/start-error.ts');
+  const { LarderError } = await import('./engine/errors.ts');
+  const { createLogger } = await import('./observability/logger.ts');
+  try {
+    const config = loadConfig();
+    const logger = createLogger(config.logLevel);
+    const app = await compose(config, logger);
+    const address = await app.server.listen();
+    logger.info({ address, storage: config.storageDir }, `Larder listens on ${address}`);
+    return await untilStopped(() => app.stop(), logger);
+  } catch (error) {
+    if (error instanceof StartError || error instanceof LarderError)
+      return usedWrongly(error.message);
+    throw error;
+  }
+}
+
+function say(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function usedWrongly(problem: string): number {
+  process.stderr.write(`${problem}\n`);
+  return 2;
+}

@@ -1,0 +1,81 @@
+import type { Server } from 'node:http';
+import { describe, expect, test } from 'vitest';
+
+import { StartError } from '../../src/app/start-error.ts';
+import { ask, keepAliveAgent, manualPlane, raw, serve } from '../support/server.ts';
+
+describe('stopping', () => {
+  test('lets bodies finish, while others see that it is not ready', async () => {
+    const { go, next } = manualPlane();
+    const { base, server } = await serve({ go });
+    const agent = keepAliveAgent(base);
+    const body = ask(base, '/go/x', { agent });
+    const res = await next();
+    res.writeHead(200, { 'Content-Length': 10 }).write('12345');
+
+    let stopped = false;
+    const stop = server.stop().then(() => {
+      stopped = true;
+    });
+    const ready = await ask(base, '/readyz', { headers: { Connection: 'keep-alive' } });
+    expect(ready).toMatchObject({ status: 503, headers: { connection: 'close' } });
+    expect(ready.text).toContain('stopping');
+    const alive = await ask(base, '/healthz', { headers: { Connection: 'keep-alive' } });
+    expect(alive).toMatchObject({ status: 200, headers: { connection: 'close' } });
+    expect(stopped).toBe(false);
+
+    res.end('67890');
+    expect(await body).toMatchObject({ text: '1234567890', complete: true });
+    await stop;
+    await expect(ask(base, '/healthz')).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  test('closes idle connections and does not wait for them', async () => {
+    const { base, server, port } = await serve({ drainTimeoutMs: 3_600_000 });
+    const agent = keepAliveAgent(base);
+    await ask(base, '/go/x', { agent });
+    const silent = raw(port);
+    await expect.poll(() => connections(server.http)).toBe(2);
+    await server.stop();
+    expect(await silent).toBe('');
+    expect(await connections(server.http)).toBe(0);
+  });
+
+  test('cuts off what does not end in time', async () => {
+    const { go, next } = manualPlane();
+    const { base, server, logged } = await serve({ go, drainTimeoutMs: 1 });
+    const body = ask(base, '/go/x');
+    (await next()).writeHead(200, { 'Content-Length': 10 }).write('12345');
+    await server.stop();
+    expect((await body.catch(() => undefined))?.complete ?? false).toBe(false);
+    await logged({ level: 'warn' });
+    await logged({ path: '/go/x', aborted: true });
+  });
+
+  test('a server that never listened has nothing to stop', async () => {
+    const { server } = await serve();
+    await server.stop();
+    await server.stop();
+  });
+});
+
+describe('an address that cannot be had is told in a sentence', () => {
+  test('a port that is taken', async () => {
+    const { port } = await serve();
+    const second = serve({ port });
+    await expect(second).rejects.toBeInstanceOf(StartError);
+    await expect(second).rejects.toThrow(/another program.*LARDER_PORT/);
+  });
+
+  test('an address of another machine', async () => {
+    await expect(serve({ host: '192.0.2.1' })).rejects.toThrow(/LARDER_HOST/);
+  });
+});
+
+const connections = (server: Server) =>
+  new Promise<number>((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });

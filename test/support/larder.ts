@@ -1,0 +1,197 @@
+// The real program as a process of its own, with the Node that runs the tests and an environment that holds nothing
+// but what a test gives it.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { request } from './http.ts';
+import { atEnd, eventually, tempDir } from './tmp.ts';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const loopbackOnly = new URL('loopback.ts', import.meta.url).href;
+
+export type Settings = Readonly<Record<string, string>>;
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface Run extends Ended {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What one line of the log says. */
+export type LogLine = Readonly<Record<string, unknown>>;
+
+export interface LarderOptions {
+  /** LARDER_ settings. Without them nothing is asked of anybody: upstream and checksum database are off. */
+  readonly env?: Settings;
+  /** Where it keeps everything; give one of an earlier process to start on its store. Default: a fresh one. */
+  readonly dir?: string;
+}
+
+export interface RunningLarder {
+  /** URL without a slash at its end. */
+  readonly base: string;
+  readonly pid: number;
+  readonly dir: string;
+  readonly storageDir: string;
+  readonly spoolDir: string;
+  /** The lines of standard output that are JSON objects, so far. */
+  log(): LogLine[];
+  /** Everything on standard error so far. */
+  stderr(): string;
+  /** Resolves when it is gone, however that came. */
+  readonly ended: Promise<Ended>;
+  /** Sends SIGTERM or another signal, waits for nothing. */
+  signal(signal?: NodeJS.Signals): void;
+  /** Sends SIGTERM and waits for the end. */
+  stop(): Promise<Ended>;
+  /** Ends it with no chance to tidy up. */
+  kill9(): Promise<Ended>;
+  /** Resident memory in bytes: now, and at its highest since the start. Linux only. */
+  memory(): { readonly now: number; readonly peak: number };
+}
+
+const running = new Set<ChildProcess>();
+// a test runner that is ended from outside must leave no server behind
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+interface Spawned {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+}
+
+function spawnLarder(args: readonly string[], env: Settings, cwd: string): Spawned {
+  const child = spawn(process.execPath, ['--import', loopbackOnly, main, ...args], {
+    cwd,
+    env: { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  running.add(child);
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      running.delete(child);
+      resolve({ code, signal });
+    });
+  });
+  atEnd(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  return { child, ended, stdout: () => stdout, stderr: () => stderr };
+}
+
+/** Runs the program to its own end with exactly these settings. Killed after 20 s: then `signal` is set. */
+export async function runLarder(
+  args: readonly string[],
+  { env = {}, cwd = tempDir() }: { env?: Settings; cwd?: string } = {},
+): Promise<Run> {
+  const { child, ended, stdout, stderr } = spawnLarder(args, env, cwd);
+  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  const { code, signal } = await ended;
+  clearTimeout(timer);
+  return { code, signal, stdout: stdout(), stderr: stderr() };
+}
+
+/** Starts `larder serve` and waits until it answers. It ends with the test or file. */
+export async function startLarderProcess({
+  env = {},
+  dir = tempDir(),
+}: LarderOptions = {}): Promise<RunningLarder> {
+  const port = await freePort();
+  const storageDir = join(dir, 'data');
+  const spoolDir = join(dir, 'spool');
+  const home = join(dir, 'home');
+  mkdirSync(home, { recursive: true });
+  const settings = {
+    LARDER_HOST: '127.0.0.1',
+    LARDER_PORT: String(port),
+    LARDER_STORAGE_DIR: storageDir,
+    LARDER_SPOOL_DIR: spoolDir,
+    LARDER_GO_UPSTREAM: 'off',
+    LARDER_GO_SUMDB: 'off',
+    ...env,
+  };
+  const { child, ended, stdout, stderr } = spawnLarder(['serve'], settings, home);
+  const base = `http://127.0.0.1:${String(port)}`;
+  let gone: Ended | undefined;
+  void ended.then((end) => (gone = end));
+  await eventually('Larder answers /healthz', async () => {
+    if (gone !== undefined) return true;
+    const { status } = await request(base, '/healthz', { timeoutMs: 2000 });
+    return status === 200;
+  });
+  if (gone !== undefined || child.pid === undefined) {
+    throw new Error(`Larder ended at its start (${JSON.stringify(gone)}):\n${stdout()}${stderr()}`);
+  }
+  const { pid } = child;
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  return {
+    base,
+    pid,
+    dir,
+    storageDir,
+    spoolDir,
+    log: () => jsonLines(stdout()),
+    stderr,
+    ended,
+    signal: (signal = 'SIGTERM') => void child.kill(signal),
+    stop: () => end('SIGTERM'),
+    kill9: () => end('SIGKILL'),
+    memory: () => memoryOf(pid),
+  };
+}
+
+function jsonLines(output: string): LogLine[] {
+  const lines = output.split('\n').filter((line) => line.startsWith('{'));
+  return lines.map((line) => JSON.parse(line) as LogLine);
+}
+
+function memoryOf(pid: number): { now: number; peak: number } {
+  const status = readFileSync(`/proc/${String(pid)}/status`, 'utf8');
+  const bytes = (field: string) =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024;
+  return { now: bytes('VmRSS'), peak: bytes('VmHWM') };
+}
+
+/** A port that nothing listens on, below those that the system gives to clients (which would take it meanwhile). */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (await canListen(port)) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    server.listen(port, '127.0.0.1', () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
+}

@@ -1,0 +1,267 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { loadConfig, settingNames } from '../../../src/app/config.ts';
+import { ConfigError } from '../../../src/app/start-error.ts';
+
+/** A PATH on which there is nothing but the `go` that a test puts there. */
+let bin: string;
+beforeAll(() => {
+  bin = mkdtempSync(join(tmpdir(), 'larder-config-'));
+});
+afterAll(() => {
+  rmSync(bin, { recursive: true });
+});
+
+const go = { LARDER_GO_UPSTREAM: 'https://proxy.test', LARDER_GO_SUMDB: 'off' };
+
+function problemsOf(env: NodeJS.ProcessEnv, checks = {}): string[] {
+  try {
+    loadConfig({ PATH: '/nowhere', ...go, ...env }, checks);
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message.split('\n');
+  }
+  return [];
+}
+
+describe('defaults', () => {
+  test('are those of the design', () => {
+    expect(loadConfig(go)).toEqual({
+      host: '0.0.0.0',
+      port: 3000,
+      tls: undefined,
+      storage: 'file',
+      storageDir: resolve('data'),
+      spoolDir: resolve('data/.spool'),
+      go: {
+        upstream: 'https://proxy.test',
+        private: [],
+        readAhead: 'mod',
+        sumdb: 'off',
+        noSumdb: [],
+        sumdbPolicy: 'keep',
+        firstByteTimeoutMs: 60_000,
+      },
+      listTtlMs: 60_000,
+      negativeTtlMs: 30_000,
+      staleIfErrorMs: 7 * 86_400_000,
+      stallTimeoutMs: 30_000,
+      fillTimeoutMs: 900_000,
+      storeTimeoutMs: 10_000,
+      drainTimeoutMs: 20_000,
+      logLevel: 'info',
+    });
+  });
+
+  test('hold for empty values too', () => {
+    const empty = Object.fromEntries(settingNames.map((name) => [name, '']));
+    expect(loadConfig({ ...empty, ...go })).toEqual(loadConfig(go));
+  });
+
+  test('of the spool lie in the storage folder', () => {
+    expect(loadConfig({ ...go, LARDER_STORAGE_DIR: '/srv/l' }).spoolDir).toBe('/srv/l/.spool');
+  });
+});
+
+describe('values', () => {
+  test('are read', () => {
+    const config = loadConfig({
+      ...go,
+      LARDER_HOST: '::1',
+      LARDER_PORT: '0',
+      LARDER_TLS_CERT_FILE: 'c.pem',
+      LARDER_TLS_KEY_FILE: '/k.pem',
+      LARDER_SPOOL_DIR: '/tmp/spool',
+      LARDER_GO_PRIVATE: ' corp.test/*, *.git.test ,',
+      LARDER_GO_READ_AHEAD: 'all',
+      LARDER_GO_SUMDB_POLICY: 'require',
+      LARDER_LIST_TTL: '0s',
+      LARDER_STALE_IF_ERROR: '365d',
+      LARDER_STALL_TIMEOUT: '250ms',
+      LARDER_FILL_TIMEOUT: '2h',
+      LARDER_LOG_LEVEL: 'silent',
+    });
+    expect(config).toMatchObject({
+      host: '::1',
+      port: 0,
+      tls: { certFile: resolve('c.pem'), keyFile: '/k.pem' },
+      spoolDir: '/tmp/spool',
+      go: { private: ['corp.test/*', '*.git.test'], readAhead: 'all', sumdbPolicy: 'require' },
+      listTtlMs: 0,
+      staleIfErrorMs: 365 * 86_400_000,
+      stallTimeoutMs: 250,
+      fillTimeoutMs: 7_200_000,
+      logLevel: 'silent',
+    });
+  });
+
+  test.each([
+    ['LARDER_PORT', '65536', /from 1 to 65535/],
+    ['LARDER_PORT', '-1', /from 1 to 65535/],
+    ['LARDER_PORT', 'tcp://10.0.0.1:3000', /from 1 to 65535/],
+    ['LARDER_HOST', 'a b', /127\.0\.0\.1/],
+    ['LARDER_STORAGE', 's3', /not built yet.*LARDER_STORAGE_DIR/],
+    ['LARDER_STORAGE', 'disk', /give file/],
+    ['LARDER_GO_READ_AHEAD', 'zip', /none, mod or all/],
+    ['LARDER_GO_SUMDB_POLICY', 'maybe', /keep or require/],
+    ['LARDER_LOG_LEVEL', 'loud', /trace, debug, info/],
+    ['LARDER_LIST_TTL', '60', /30s/],
+    ['LARDER_LIST_TTL', '-1s', /30s/],
+    ['LARDER_LIST_TTL', '1.5h', /30s/],
+    ['LARDER_STALL_TIMEOUT', '25d', /24d at most/],
+  ])('%s=%s is refused with a hint', (name, value, hint) => {
+    const problems = problemsOf({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`${name}="${value}"`);
+    expect(problems[0]).toMatch(hint);
+  });
+
+  test('TLS takes both files or none', () => {
+    expect(problemsOf({ LARDER_TLS_CERT_FILE: '/c' })).toEqual([
+      expect.stringMatching(/^LARDER_TLS_KEY_FILE is not set/),
+    ]);
+    expect(problemsOf({ LARDER_TLS_KEY_FILE: '/k' })).toEqual([
+      expect.stringMatching(/^LARDER_TLS_CERT_FILE is not set/),
+    ]);
+  });
+
+  test.each([['/srv/l'], ['/srv/l/go'], ['/srv/l/x/.spool'], ['/srv'], ['/']])(
+    'a spool in %s would meet the store in /srv/l',
+    (spool) => {
+      const problems = problemsOf({ LARDER_STORAGE_DIR: '/srv/l', LARDER_SPOOL_DIR: spool });
+      expect(problems).toEqual([expect.stringContaining('overlaps the store')]);
+    },
+  );
+
+  test.each([['/srv/l/.tmp'], ['/srv/l2'], ['/var/spool']])('a spool in %s does not', (spool) => {
+    expect(problemsOf({ LARDER_STORAGE_DIR: '/srv/l', LARDER_SPOOL_DIR: spool })).toEqual([]);
+  });
+});
+
+describe('problems', () => {
+  test('come all at once, one line each', () => {
+    const problems = problemsOf(
+      {
+        LARDER_PORT: 'x\ny',
+        LARDER_PROT: '1',
+        LARDER_GO_UPSTREAM: 'nonsense',
+        LARDER_GO_SUMDB: 'rubbish',
+        LARDER_GO_PRIVATE: 'good,bad[',
+        LARDER_TLS_KEY_FILE: '/k',
+        LARDER_LIST_TTL: 'soon',
+      },
+      {
+        checkUpstream: () => 'is no list: give one',
+        checkSumdb: () => 'is no database: give one',
+        checkPattern: (pattern: string) => (pattern === 'bad[' ? 'has no ]' : undefined),
+      },
+    );
+    expect(problems.map((line) => line.split(/[= ]/)[0]).sort()).toEqual([
+      'LARDER_GO_PRIVATE',
+      'LARDER_GO_SUMDB',
+      'LARDER_GO_UPSTREAM',
+      'LARDER_LIST_TTL',
+      'LARDER_PORT',
+      'LARDER_PROT',
+      'LARDER_TLS_CERT_FILE',
+    ]);
+    expect(problems).toContain('LARDER_GO_UPSTREAM="nonsense" is no list: give one.');
+    expect(problems).toContain('LARDER_GO_PRIVATE="good,bad[" has a bad pattern: bad[ has no ].');
+  });
+
+  test('show no credentials', () => {
+    const [problem] = problemsOf(
+      { LARDER_GO_UPSTREAM: 'https://me:secret@proxy.test,https://t0ken@b.test' },
+      { checkUpstream: () => 'is bad' },
+    );
+    expect(problem).toContain('https://***@proxy.test');
+    expect(problem).not.toMatch(/secret|t0ken/);
+  });
+
+  test.each([
+    ['LARDER_PROT', /did you mean LARDER_PORT\?/],
+    ['LARDER_GO_NOSUMBD', /did you mean LARDER_GO_NOSUMDB\?/],
+    ['LARDER_STORE_DIR', /did you mean LARDER_STORAGE_DIR\?/],
+    ['larder_port', /did you mean LARDER_PORT\?/],
+    ['LARDER_PORT_3000_TCP', /enableServiceLinks/],
+    ['LARDER_SERVICE_HOST', /enableServiceLinks/],
+    ['LARDER_S3_BUCKET', /not a setting of this version/],
+  ])('%s is no setting', (name, hint) => {
+    expect(problemsOf({ [name]: '1' })).toEqual([expect.stringMatching(hint)]);
+  });
+
+  test('variables of others are none', () => {
+    expect(problemsOf({ XLARDER_A: '1', HOME: '/root' })).toEqual([]);
+  });
+});
+
+describe('the go command', () => {
+  const fakeGo = (script: string) => {
+    const file = join(bin, 'go');
+    writeFileSync(file, `#!/bin/sh\n${script}\n`);
+    chmodSync(file, 0o755);
+  };
+
+  test('gives its built-in defaults, whatever its user has set', () => {
+    fakeGo(
+      `printf '{"GOPROXY":"https://builtin.test,direct","GOSUMDB":"seen %s %s %s %s"}' ` +
+        '"${GOPROXY-unset}" "${GOSUMDB-unset}" "${GOFLAGS-unset}" "$GOENV"',
+    );
+    const env = { PATH: bin, GOPROXY: 'http://larder', GOSUMDB: 'off', GOFLAGS: '-x', GOENV: '/e' };
+    expect(loadConfig(env).go).toMatchObject({
+      upstream: 'https://builtin.test,direct',
+      sumdb: 'seen unset unset unset off',
+    });
+  });
+
+  test('is overruled by settings, one by one', () => {
+    fakeGo(`printf '{"GOPROXY":"https://builtin.test","GOSUMDB":"db.test"}'`);
+    const config = loadConfig({ PATH: bin, LARDER_GO_UPSTREAM: 'https://proxy.test' });
+    expect(config.go).toMatchObject({ upstream: 'https://proxy.test', sumdb: 'db.test' });
+  });
+
+  test('is not needed when all is set', () => {
+    fakeGo('exit 1');
+    expect(loadConfig({ PATH: bin, ...go }).go).toMatchObject({ upstream: 'https://proxy.test' });
+  });
+
+  test('missing, the upstream must be set and the database has its usual name', () => {
+    expect(problemsOf({ LARDER_GO_UPSTREAM: undefined })).toEqual([
+      expect.stringMatching(/^LARDER_GO_UPSTREAM is not set.*LARDER_GO_UPSTREAM=https:/),
+    ]);
+    const config = loadConfig({ PATH: '/nowhere', LARDER_GO_UPSTREAM: 'off' });
+    expect(config.go.sumdb).toBe('sum.golang.org');
+  });
+
+  test.each([['exit 1'], ['echo nonsense'], ['echo null'], ['echo "{}"']])(
+    'broken (%s), it counts as missing',
+    (script) => {
+      fakeGo(script);
+      expect(() => loadConfig({ PATH: bin })).toThrow(/^LARDER_GO_UPSTREAM is not set/);
+    },
+  );
+});
+
+describe('.env.example', () => {
+  const text = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
+  const assignments = [...text.matchAll(/^# (LARDER_[A-Z0-9_]+)=(.*)$/gm)];
+
+  test('lists every setting once, and no other', () => {
+    expect(assignments.map(([, name]) => name).sort()).toEqual([...settingNames].sort());
+  });
+
+  test('shows the defaults', () => {
+    const shown: Record<string, string | undefined> = {};
+    for (const [, name = '', value] of assignments) shown[name] = value;
+    expect(loadConfig({ ...shown, ...go })).toEqual(loadConfig(go));
+  });
+
+  test('says a line about each', () => {
+    const lines = text.split('\n');
+    for (const [assignment] of assignments)
+      expect(lines[lines.indexOf(assignment) - 1]).toMatch(/^# [A-Z].*\.$/);
+  });
+});
