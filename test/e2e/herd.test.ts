@@ -218,14 +218,12 @@ test('50 slow readers of a 150 MB zip and 30 fills that hang: hits are answered,
   );
 
   const reader = client(larder.base, filePath(big, 'zip'));
-  let reading = true;
-  void reader.reply.then(() => (reading = false));
-  while (reading) {
+  const over = reader.reply.then(() => true);
+  do {
     const reply = await request(larder.base, filePath(warm, 'info'));
     expectBytes(reply, warm.info);
     expect(outcomeOf(reply)).toBe('hit');
-    await Promise.race([sleep(50), reader.reply]);
-  }
+  } while (!(await Promise.race([over, sleep(50, false)])));
   expectBytes(await reader.reply, big.zip);
   expect(upstream.requests(filePath(big, 'zip'))).toMatchObject([{ state: 'done' }]);
   expect(upstream.requests(/hanging.*\.zip$/).map(({ state }) => state)).toEqual(

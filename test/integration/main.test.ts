@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { request } from '../support/http.ts';
 import { runLarder, startLarderProcess } from '../support/larder.ts';
-import { atEnd, tempDir } from '../support/tmp.ts';
+import { tempDir } from '../support/tmp.ts';
 
 const quiet = { LARDER_GO_UPSTREAM: 'off', LARDER_GO_SUMDB: 'off', LARDER_HOST: '127.0.0.1' };
 
@@ -76,12 +76,5 @@ describe('a signal', () => {
     const log = larder.log();
     expect(log).toContainEqual(expect.objectContaining({ path: '/version', status: 200 }));
     expect(log.at(-1)).toMatchObject({ msg: 'stopped' });
-  });
-
-  test('of another kind is not caught', async () => {
-    const larder = await startLarderProcess();
-    atEnd(() => larder.kill9());
-    larder.signal('SIGQUIT');
-    expect((await larder.ended).signal).toBe('SIGQUIT');
   });
 });

@@ -67,6 +67,18 @@ test('lines come in their order, however many', async () => {
   expect(lines.map(({ n }) => n)).toEqual(Array.from({ length: 5000 }, (_, n) => n));
 });
 
+test('what is more than memory should hold is dropped, and counted', async () => {
+  const mebibyte = 'x'.repeat(1024 * 1024);
+  const lines = await written('info', (logger) => {
+    for (let n = 0; n < 40; n++) logger.info(mebibyte);
+  });
+  await expect.poll(() => readFileSync(join(folder, 'log'), 'utf8')).toMatch(/were dropped/);
+  const kept = readFileSync(join(folder, 'log'), 'utf8').split('\n').slice(0, -1);
+  const { lines: dropped } = JSON.parse(kept.at(-1) ?? '') as { lines: number };
+  expect(lines.length).toBeGreaterThan(0);
+  expect(kept.length - 1 + dropped).toBe(40);
+});
+
 describe('no secret is written', () => {
   const secret = 'hunter2hunter2';
   test.each([
