@@ -1,15 +1,40 @@
 // The one place that chooses implementations and puts them together.
 
-import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { randomUUID } from 'node:crypto';
+import { accessSync, constants, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import path from 'node:path';
 
-import type { DataPlane } from '../http/context.ts';
+import { LocalLock } from '../coordination/local-lock.ts';
+import { Answers } from '../engine/answers.ts';
+import { messageOf } from '../engine/errors.ts';
+import { Failures } from '../engine/failures.ts';
+import { Fills } from '../engine/fills.ts';
+import { fanOut } from '../engine/listeners.ts';
+import { systemClock, type Listener } from '../engine/ports.ts';
+import { PullThrough } from '../engine/pull-through.ts';
+import { VersionIndex } from '../go/index-feed.ts';
+import { compilePrefixPatterns } from '../go/module-path.ts';
+import { keyOf, parseGoPath } from '../go/names.ts';
+import { goPlane } from '../go/routes.ts';
+import { Sources } from '../go/sources.ts';
+import { SumGate } from '../go/sum-gate.ts';
+import { SumdbRoutes } from '../go/sumdb-routes.ts';
+import { CachedSumdb } from '../go/sumdb-source.ts';
+import { SumdbClient } from '../go/sumdb/client.ts';
+import { parseSumdbSetting } from '../go/sumdb/config.ts';
+import { parseUpstreamList } from '../go/upstream-list.ts';
+import { ZipChecker } from '../go/zip-checker.ts';
+import { UpstreamClient } from '../http/client.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { FileStore } from '../storage/file.ts';
+import { checkFormat } from '../storage/format.ts';
+import { hot } from '../storage/hot.ts';
 import type { Config } from './config.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { StartError, fileReason } from './start-error.ts';
+import { readBuild } from './version.ts';
 
 export interface App {
   /** Does not listen yet. */
@@ -18,25 +43,119 @@ export interface App {
   stop(): Promise<void>;
 }
 
-const noProtocol: DataPlane = () => false;
+/** The longest timer that there is: what a deadline of 0, none, means. */
+const NO_DEADLINE = 2 ** 31 - 1;
+const deadline = (ms: number) => (ms === 0 ? NO_DEADLINE : ms);
 
-/** Throws StartError when a folder or a TLS file cannot be used. */
-export async function compose(
-  config: Config,
-  logger: Logger,
-  go: DataPlane = noProtocol,
-): Promise<App> {
+/** Throws StartError when a folder or a TLS file cannot be used, LarderError when the store cannot be read. */
+export async function compose(config: Config, logger: Logger): Promise<App> {
   prepareFolder('LARDER_STORAGE_DIR', config.storageDir);
   prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
+  for (const name of readdirSync(config.spoolDir)) unlinkSync(path.join(config.spoolDir, name));
   const metrics = new Metrics();
-  const readiness = () => Promise.resolve({ ready: true, reasons: [] });
+  const after: Listener = {};
+  const listener = fanOut([metrics.listener, logging(logger), after], (error) => {
+    logger.error({ err: error }, 'a listener failed');
+  });
+
+  const files = new FileStore(config.storageDir);
+  await checkFormat(files);
+  await files.sweep();
+  const store = hot(files);
+  const clock = systemClock;
+  const failures = new Failures(clock, config.negativeTtlMs);
+  const fills = new Fills(
+    {
+      store,
+      lock: new LocalLock(),
+      listener,
+      spoolDir: config.spoolDir,
+      fillTimeoutMs: deadline(config.fillTimeoutMs),
+      now: clock.now,
+    },
+    failures,
+  );
+  metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
+  const pull = new PullThrough({ store, answers: new Answers(store), fills, failures, listener, clock });
+
+  const via = `larder-${randomUUID().slice(0, 8)}`;
+  const userAgent = `larder/${readBuild().version}`;
+  const client = new UpstreamClient({ userAgent, via, listener });
+  const timeouts = { firstByteMs: deadline(config.go.firstByteTimeoutMs), stallMs: deadline(config.stallTimeoutMs) };
+  const isPrivate = compilePrefixPatterns(config.go.private.join(','));
+  const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
+  const exempt = (module: string) => isPrivate(module) || unlisted(module);
+  const sources = new Sources(parseUpstreamList(config.go.upstream), isPrivate, client, timeouts);
+  const setting = parseSumdbSetting(config.go.sumdb);
+  let database: { name: string; client: SumdbClient; source: CachedSumdb } | undefined;
+  if (setting !== 'off') {
+    const source = new CachedSumdb({ setting, store, sources, client, timeouts, listener });
+    database = { name: setting.name, source, client: new SumdbClient(setting.key, source, source) };
+  }
+  const zips = new ZipChecker();
+  const sums = new SumGate({ database: database?.client, policy: config.go.sumdbPolicy, exempt, listener });
+  const index = new VersionIndex(store, clock.now);
+  after.stored = ({ key }) => {
+    const name = parseGoPath(key.replace(/^go/, ''));
+    if (name?.kind !== 'file') return;
+    index
+      .stored(name)
+      .then((complete) => (complete ? pull.expire(keyOf({ kind: 'list', module: name.module })) : undefined))
+      .catch((error: unknown) => {
+        listener.storeFailed({ key, operation: 'index', error });
+      });
+  };
+  const freshness = { ttlMs: config.listTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs: config.staleIfErrorMs };
+  const go = goPlane({
+    pull,
+    content: { store, sources, zips, sums },
+    answers: { store, sources, freshness },
+    sumdb: new SumdbRoutes(database, exempt),
+    index,
+    readAhead: config.go.readAhead,
+    via,
+    listener,
+    onMistake: (error, { requestId }) => {
+      logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
+    },
+  });
+  const readiness = () =>
+    files.check().then(
+      () => ({ ready: true, reasons: [] }),
+      (error: unknown) => ({ ready: false, reasons: [messageOf(error)] }),
+    );
   const server = createServer({ config, logger, metrics, readiness, go });
-  return Promise.resolve({ server, stop: () => server.stop() });
+  const stop = async () => {
+    await server.stop();
+    pull.close();
+    await client.close();
+    await fills.settled();
+    await zips.close();
+  };
+  return { server, stop };
+}
+
+function logging(logger: Logger): Listener {
+  return {
+    fillEnded(event) {
+      if (event.outcome === 'failed') logger.warn(event, 'a fill failed');
+      else logger.debug(event, 'a fill ended');
+    },
+    storeFailed({ key, operation, error }) {
+      logger.error({ key, operation, reason: messageOf(error) }, 'the store failed');
+    },
+    staleServed({ key, error }) {
+      logger.warn({ key, reason: messageOf(error) }, 'a stale answer was served');
+    },
+    unverified(event) {
+      logger.warn(event, 'kept without a word of the checksum database');
+    },
+  };
 }
 
 function prepareFolder(name: string, folder: string): void {
   try {
-    makeFolder(folder);
+    mkdirSync(folder, { recursive: true });
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartError(
@@ -44,11 +163,4 @@ function prepareFolder(name: string, folder: string): void {
       { cause: error },
     );
   }
-}
-
-/** Step by step: mkdir's `recursive` never returns below a folder that takes no entries (seen on /proc with Node 26). */
-function makeFolder(folder: string): void {
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
-  if (dirname(folder) !== folder) makeFolder(dirname(folder));
-  mkdirSync(folder);
 }

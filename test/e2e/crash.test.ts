@@ -1,6 +1,7 @@
 // The end of the process, wanted and unwanted (issue 3, behaviour 4): after a kill at any moment everything that is
 // served is whole and right; SIGTERM lets the bodies in flight finish.
 
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
@@ -11,7 +12,6 @@ import { filePath } from '../support/modules.ts';
 import { expectBytes, whenServed } from '../support/replies.ts';
 import { eventually, filesBelow } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
-import { readFileSync } from 'node:fs';
 
 test('kill -9 in the middle of 30 fills: after a restart everything served is whole', async () => {
   const upstream = await startUpstream();

@@ -1,0 +1,137 @@
+// The answers of Go: what an upstream says of a module's versions, and what the store can add.
+
+import type { Answer, AnswerBytes } from '../engine/answers.ts';
+import { LarderError } from '../engine/errors.ts';
+import type { Freshness } from '../engine/freshness.ts';
+import type { Store } from '../engine/ports.ts';
+import type { AnswerRequest } from '../engine/pull-through.ts';
+import { readAll } from '../http/download.ts';
+import { parseInfo } from './info.ts';
+import { keyOf, pathOf, type GoAnswerName } from './names.ts';
+import { sortVersions } from './semver.ts';
+import type { Sources } from './sources.ts';
+import { cleanList, isCanonicalFor, isPseudoVersion, latestOf, unescapeVersion } from './version.ts';
+
+const MAX_LIST = 16 * 1024 * 1024;
+const MAX_INFO = 1024 * 1024;
+
+export interface AnswerParts {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly freshness: Freshness;
+}
+
+export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerRequest {
+  const key = keyOf(name);
+  const { freshness } = parts;
+  switch (name.kind) {
+    case 'list':
+      return {
+        key,
+        freshness,
+        fetch: (signal) => fetchList(parts, name.module, signal),
+        fallback: (previous) => storedList(parts, name.module, previous),
+      };
+    case 'latest':
+      return {
+        key,
+        freshness,
+        fetch: (signal) => fetchLatest(parts, name.module, signal),
+        fallback: (previous) => (previous ? Promise.resolve(undefined) : storedLatest(parts, name.module)),
+      };
+    case 'query':
+      return { key, freshness, fetch: (signal) => fetchInfo(parts, name, signal) };
+  }
+}
+
+/** The union of the upstream's and the store's versions: a tag deleted upstream stays while its files are held. */
+async function fetchList(parts: AnswerParts, module: string, signal: AbortSignal): Promise<AnswerBytes> {
+  const held = completeVersions(parts.store, module);
+  held.catch(() => undefined); // awaited below, or the upstream's error goes first
+  try {
+    const { versions, source } = await upstreamVersions(parts, module, signal);
+    return listOf([...versions, ...(await held)], source);
+  } catch (error) {
+    const own = error instanceof LarderError && error.code === 'not_found' ? await held : [];
+    if (own.length === 0) throw error;
+    return listOf(own, 'store');
+  }
+}
+
+async function storedList({ store }: AnswerParts, module: string, previous: Answer | undefined): Promise<AnswerBytes | undefined> {
+  const before = previous ? cleanList(module, Buffer.from(previous.bytes).toString()) : [];
+  const versions = [...before, ...(await completeVersions(store, module))];
+  return versions.length > 0 ? listOf(versions, 'store') : undefined;
+}
+
+function listOf(versions: readonly string[], source: string): AnswerBytes {
+  const shown = new Set(versions.filter((version) => !isPseudoVersion(version)));
+  return { bytes: Buffer.from(sortVersions(shown).map((version) => `${version}\n`).join('')), source };
+}
+
+async function upstreamVersions({ sources }: AnswerParts, module: string, signal: AbortSignal) {
+  const path = pathOf({ kind: 'list', module });
+  return sources.firstAnswer(module, undefined, async (fetcher) => {
+    const { body, source } = await fetcher.fetch(path, signal);
+    const text = (await readAll(body, MAX_LIST)).toString();
+    if (/^\s*</.test(text)) throw new LarderError('bad_content', "the upstream's list of versions is HTML");
+    return { versions: cleanList(module, text), source };
+  });
+}
+
+/** Where the upstream has no @latest, it is made from its list. */
+async function fetchLatest(parts: AnswerParts, module: string, signal: AbortSignal): Promise<AnswerBytes> {
+  try {
+    return await fetchInfo(parts, { kind: 'latest', module }, signal);
+  } catch (error) {
+    if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
+    const own = await upstreamVersions(parts, module, signal).then(
+      ({ versions }) => versions,
+      () => [],
+    );
+    const version = latestOf(own);
+    if (version !== undefined) return fetchInfo(parts, { kind: 'file', module, version, ext: 'info' }, signal);
+    const stored = await storedLatest(parts, module);
+    if (stored) return stored;
+    throw error;
+  }
+}
+
+async function storedLatest({ store }: AnswerParts, module: string): Promise<AnswerBytes | undefined> {
+  const version = latestOf(await completeVersions(store, module));
+  if (version === undefined) return undefined;
+  const info = await store.open(keyOf({ kind: 'file', module, version, ext: 'info' }));
+  if (info === undefined) return undefined;
+  try {
+    return { bytes: await readAll(info.body.read(0, undefined, AbortSignal.timeout(10_000)), MAX_INFO), source: 'store' };
+  } finally {
+    info.body.close();
+  }
+}
+
+async function fetchInfo(
+  { sources }: AnswerParts,
+  name: Parameters<typeof pathOf>[0],
+  signal: AbortSignal,
+): Promise<AnswerBytes> {
+  const path = pathOf(name);
+  return sources.firstAnswer(name.module, undefined, async (fetcher) => {
+    const { body, source } = await fetcher.fetch(path, signal);
+    const bytes = await readAll(body, MAX_INFO);
+    const { version } = parseInfo(bytes);
+    if (isCanonicalFor(name.module, version)) return { bytes, source };
+    throw new LarderError('bad_content', `the upstream's answer names a version that ${name.module} cannot have`);
+  });
+}
+
+/** Versions of which the store has all three files. */
+export async function completeVersions(store: Store, module: string): Promise<string[]> {
+  const key = keyOf({ kind: 'file', module, version: 'v0.0.0', ext: 'zip' });
+  const names = new Set(await store.list(key.slice(0, key.lastIndexOf('/'))));
+  return [...names].flatMap((name) => {
+    const stem = name.endsWith('.zip') ? name.slice(0, -4) : '';
+    const version = stem === '' ? undefined : unescapeVersion(stem);
+    const whole = names.has(`${stem}.info`) && names.has(`${stem}.mod`);
+    return version !== undefined && whole ? [version] : [];
+  });
+}

@@ -1,0 +1,112 @@
+// The three files of a module version as content: where each comes from, and what is checked before it is kept.
+
+import { readFile } from 'node:fs/promises';
+import { LarderError } from '../engine/errors.ts';
+import type { Check, ContentRequest } from '../engine/fill.ts';
+import type { ContentRecord, StashSource, Store } from '../engine/ports.ts';
+import { parseInfo } from './info.ts';
+import { goModHash } from './sumdb/check.ts';
+import { hasModuleLine } from './go-mod.ts';
+import { keyOf, pathOf, type FileExtension, type GoFileName } from './names.ts';
+import type { Sources } from './sources.ts';
+import type { SumGate } from './sum-gate.ts';
+import type { ZipChecker } from './zip-checker.ts';
+
+const MIB = 1024 * 1024;
+const MAX_BYTES: Readonly<Record<FileExtension, number>> = { info: MIB, mod: 16 * MIB, zip: 500 * MIB };
+const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
+
+export interface ContentParts {
+  readonly store: Store;
+  readonly sources: Sources;
+  readonly zips: ZipChecker;
+  readonly sums: SumGate;
+  /** Starts fills that nobody waits for. */
+  readonly readAhead: (name: GoFileName) => void;
+}
+
+export function contentRequest(parts: ContentParts, name: GoFileName): ContentRequest {
+  const path = pathOf(name);
+  const from = async () => (await sibling(parts.store, name))?.source;
+  return {
+    key: keyOf(name),
+    upstream: parts.sources.first,
+    maxBytes: MAX_BYTES[name.ext],
+    fetch: async (signal) =>
+      parts.sources.firstAnswer(name.module, await from(), (fetcher) => fetcher.fetch(path, signal)),
+    fetchSize: async (signal) =>
+      parts.sources.firstAnswer(name.module, await from(), (fetcher) => fetcher.fetchSize(path, signal)),
+    beginCheck: (signal) => begin(parts, name, signal),
+    onFill: () => {
+      if (name.ext === 'info') parts.readAhead(name);
+    },
+  };
+}
+
+/** The record of another file of the version: the next one is asked of the same source first. */
+async function sibling(store: Store, name: GoFileName): Promise<ContentRecord | undefined> {
+  for (const ext of EXTENSIONS) {
+    if (ext === name.ext) continue;
+    const record = await store.record(keyOf({ ...name, ext }));
+    if (record) return record;
+  }
+  return undefined;
+}
+
+function begin(parts: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+  switch (name.ext) {
+    case 'info':
+      return { verify: async (source) => checkInfo(await bytesOf(source), name) };
+    case 'mod':
+      return modCheck(parts, name, signal);
+    case 'zip':
+      return zipCheck(parts, name, signal);
+  }
+}
+
+function checkInfo(bytes: Uint8Array, name: GoFileName): Record<string, string> {
+  const { version } = parseInfo(bytes);
+  if (version === name.version) return {};
+  throw new LarderError('bad_content', `the upstream's .info of ${name.module}@${name.version} is of another version`);
+}
+
+function modCheck({ store, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+  const lookup = sums.begin(name, signal);
+  return {
+    async verify(source, _size, sha256) {
+      const bytes = await bytesOf(source);
+      if (!hasModuleLine(Buffer.from(bytes).toString())) {
+        throw new LarderError('bad_content', `the upstream's .mod of ${name.module}@${name.version} is no go.mod file: it has no module line`);
+      }
+      const zip = await store.record(keyOf({ ...name, ext: 'zip' }));
+      refuseMix(name, zip?.extra['goMod'], sha256);
+      const h1 = goModHash(bytes);
+      await lookup({ goModH1: h1 });
+      return { h1 };
+    },
+  };
+}
+
+function zipCheck({ store, sums, zips }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+  const lookup = sums.begin(name, signal);
+  return {
+    async verify(source, size) {
+      const { module, version } = name;
+      const { h1, goModSha256 } = await zips.check({ source, size, module, version }, signal);
+      const mod = await store.record(keyOf({ ...name, ext: 'mod' }));
+      if (goModSha256 !== undefined) refuseMix(name, mod?.sha256, goModSha256);
+      await lookup({ zipH1: h1 });
+      return goModSha256 === undefined ? { h1 } : { h1, goMod: goModSha256 };
+    },
+  };
+}
+
+/** A version never mixes sources: the go.mod in its zip is its .mod. */
+function refuseMix(name: GoFileName, kept: string | undefined, fetched: string): void {
+  if (kept === undefined || kept === fetched) return;
+  throw new LarderError('bad_content', `the go.mod in the zip of ${name.module}@${name.version} differs from its .mod`);
+}
+
+const bytesOf = (source: StashSource): Promise<Uint8Array> =>
+  'bytes' in source ? Promise.resolve(source.bytes) : readFile(source.path);
+

@@ -1,0 +1,85 @@
+// The feed of versions in the order in which they became complete here, as index.golang.org has one.
+// Each entry is a document of its own under the time of its writing, so that entries need no shared file.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
+import { LarderError } from '../engine/errors.ts';
+import type { Store } from '../engine/ports.ts';
+import type { RequestContext } from '../http/context.ts';
+import { keyOf, type GoFileName } from './names.ts';
+
+const FOLDER = 'answers/index';
+const MAX_LIMIT = 2000;
+const SINCE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
+export class VersionIndex {
+  readonly #store: Store;
+  readonly #now: () => number;
+  #last = 0;
+  /** Entries are written one after another, so that they become visible in their order. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(store: Store, now: () => number) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** Called after a file of a version was stored. Resolves true when that made the version complete. Throws LarderError. */
+  async stored(name: GoFileName): Promise<boolean> {
+    for (const ext of ['info', 'mod', 'zip'] as const) {
+      if (ext !== name.ext && (await this.#store.record(keyOf({ ...name, ext }))) === undefined) return false;
+    }
+    const write = this.#writing.then(() => this.#write(name));
+    this.#writing = write.catch(() => undefined);
+    await write;
+    return true;
+  }
+
+  /** Answers `GET /index?since=&limit=`. Throws LarderError. */
+  async serve(req: IncomingMessage, res: ServerResponse, context: RequestContext): Promise<void> {
+    const query = new URLSearchParams((req.url ?? '').split('?')[1] ?? '');
+    const since = sinceOf(query.get('since'));
+    const limit = limitOf(query.get('limit'));
+    const lines: string[] = [];
+    const days = await this.#store.list(FOLDER);
+    for (const day of days) {
+      if (lines.length >= limit || day.slice(0, 10) < since.slice(0, 10)) continue;
+      for (const entry of await this.#store.list(`${FOLDER}/${day.slice(0, 10)}`)) {
+        if (lines.length >= limit) break;
+        if (entry.slice(0, since.length) < since) continue;
+        const document = await this.#store.readDocument(`${FOLDER}/${day.slice(0, 10)}/${entry}`);
+        if (document) lines.push(Buffer.from(document).toString());
+      }
+    }
+    const body = Buffer.from(lines.join(''));
+    res.writeHead(200, {
+      'X-Request-Id': context.requestId,
+      'X-Larder-Cache': context.outcome,
+      'Content-Type': 'application/x-ndjson',
+      'Content-Length': body.length,
+      'Cache-Control': 'no-store',
+    });
+    if (req.method !== 'HEAD') context.bytes += body.length;
+    res.end(req.method === 'HEAD' ? undefined : body);
+  }
+
+  async #write({ module, version }: GoFileName): Promise<void> {
+    this.#last = Math.max(this.#last + 1, this.#now());
+    const time = new Date(this.#last).toISOString();
+    const line = `${JSON.stringify({ Path: module, Version: version, Timestamp: time })}\n`;
+    await this.#store.writeDocument(`${FOLDER}/${time.slice(0, 10)}/${time}-${randomUUID().slice(0, 8)}`, Buffer.from(line));
+  }
+}
+
+function sinceOf(text: string | null): string {
+  if (text === null || text === '') return '';
+  const time = Date.parse(text);
+  if (SINCE.test(text) && !Number.isNaN(time)) return new Date(time).toISOString();
+  throw new LarderError('invalid', 'since must be a time as RFC 3339 writes it, such as 2026-01-02T15:04:05Z');
+}
+
+function limitOf(text: string | null): number {
+  if (text === null || text === '') return MAX_LIMIT;
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text), MAX_LIMIT);
+  throw new LarderError('invalid', `limit must be a number, at most ${String(MAX_LIMIT)}`);
+}
