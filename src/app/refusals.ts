@@ -61,7 +61,7 @@ export class Refusals {
     this.#onRefusal = onRefusal;
   }
 
-  /** Listener of the server's `clientError`, which comes again for every packet after the first bad one. */
+  /** Listener of the server's `clientError`, which comes again while a refused client goes on sending. */
   readonly clientError = (error: NodeJS.ErrnoException, socket: Socket): void => {
     if (this.#refused.has(socket)) return;
     // An answer under way on this connection must not have another's text in its body.

@@ -168,8 +168,8 @@ function bodyBytes(req: IncomingMessage, res: ServerResponse): number {
 }
 
 /**
- * A pipelined request's answer has no connection until its turn comes; if the connection ends before, Node lets it hang
- * for ever, and whoever writes it with it.
+ * A pipelined request's answer has no connection until its turn comes. If the connection ends before, Node 22 lets it
+ * hang for ever, and whoever writes it with it; Node 24 and later close it by themselves.
  */
 function closeWithConnection(req: IncomingMessage, res: ServerResponse): void {
   req.socket.once('close', () => {

@@ -68,7 +68,7 @@ export function parseGoPath(rawPath: string): GoName | undefined {
 
 /**
  * The URL path of a name, as it is sent to upstreams: escaped, beginning with `/`.
- * Throws LarderError `invalid` for a name that `parseGoPath` cannot have made.
+ * Throws LarderError `invalid` when the module path or the version cannot be escaped.
  */
 export function pathOf(name: GoName): string {
   const path = `/${treePath(name)}`;
@@ -77,7 +77,7 @@ export function pathOf(name: GoName): string {
 
 /**
  * The store key of a name: `go/…` for content, a GOPROXY tree, and `answers/go/…` for what may change.
- * Throws LarderError `invalid` for a name that `parseGoPath` cannot have made.
+ * Throws LarderError `invalid` when the module path or the version cannot be escaped.
  */
 export const keyOf = (name: GoName): string =>
   `${name.kind === 'file' ? 'go' : 'answers/go'}/${treePath(name)}`;

@@ -1,3 +1,4 @@
+import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 
 import { ask, manualPlane, raw, serve } from '../support/server.ts';
@@ -25,9 +26,20 @@ describe('what is no proper request', () => {
     refused(await raw(port, 'FETCH / HTTP/1.1\r\nHost: x\r\n\r\n'), 400);
   });
 
-  test('an endless address, of which the client sends all before it reads', async () => {
+  test('an endless address, also when the client reads nothing before it has sent all of it', async () => {
     const { port, base } = await serve();
-    refused(await raw(port, 'GET /', 'a'.repeat(3_000_000), ' HTTP/1.1\r\nHost: x\r\n\r\n'), 431);
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = net.connect(port, '127.0.0.1');
+      let received = '';
+      socket.on('error', reject);
+      socket.write(`GET /${'a'.repeat(8_000_000)} HTTP/1.1\r\nHost: x\r\n\r\n`, () => {
+        socket.on('data', (chunk) => (received += chunk.toString()));
+        socket.on('close', () => {
+          resolve(received);
+        });
+      });
+    });
+    refused(text, 431);
     expect((await ask(base, '/go/x')).status).toBe(200);
   });
 

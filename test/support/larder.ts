@@ -16,7 +16,7 @@ const loopbackOnly = new URL('loopback.ts', import.meta.url).href;
 
 export type Settings = Readonly<Record<string, string>>;
 
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }
@@ -27,7 +27,7 @@ export interface Run extends Ended {
 }
 
 /** What one line of the log says. */
-export type LogLine = Readonly<Record<string, unknown>>;
+type LogLine = Readonly<Record<string, unknown>>;
 
 export interface LarderOptions {
   /** LARDER_ settings. Without them nothing is asked of anybody: upstream and checksum database are off. */
@@ -174,7 +174,7 @@ function memoryOf(pid: number): { now: number; peak: number } {
 }
 
 /** A port that nothing listens on, below those that the system gives to clients (which would take it meanwhile). */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);
     if (await canListen(port)) return port;

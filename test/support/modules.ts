@@ -106,7 +106,7 @@ function packageName(module: string): string {
 }
 
 /** `h1:` hash of named files (golang.org/x/mod/sumdb/dirhash, Hash1). */
-export function hash1(files: readonly (readonly [string, Body])[]): string {
+function hash1(files: readonly (readonly [string, Body])[]): string {
   const sorted = [...files].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const summary = createHash('sha256');
   for (const [name, body] of sorted) summary.update(`${body.sha256}  ${name}\n`);

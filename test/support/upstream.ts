@@ -17,7 +17,7 @@ export interface UpstreamOptions {
   readonly ranges?: boolean;
 }
 
-export interface LoggedRequest {
+interface LoggedRequest {
   readonly method: string;
   /** As it came. */
   readonly url: string;
@@ -36,7 +36,7 @@ export interface LoggedRequest {
 }
 
 /** A path as a whole, or what it must contain. */
-export type PathMatch = string | RegExp;
+type PathMatch = string | RegExp;
 
 export interface Upstream {
   /** Without a slash at its end. */
