@@ -59,8 +59,8 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   });
 
   const files = new FileStore(config.storageDir);
-  await checkFormat(files);
   await files.sweep();
+  await checkFormat(files);
   const store = hot(files);
   const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);

@@ -48,7 +48,7 @@ export interface ZipCheckResult {
 }
 
 /** Entries up to this many bytes are unpacked in one go; larger ones in pieces. */
-const AT_ONCE = Number(process.env.AO ?? 1024) * 1024;
+const AT_ONCE = 1024 * 1024;
 /** Bytes read at a time of what is not taken at once. */
 const PIECE = 256 * 1024;
 /** What may be checked where it is asked for: about a millisecond's work. */
@@ -253,7 +253,7 @@ async function inflateInPieces(
   const inflate = createInflateRaw({ chunkSize: PIECE });
   await pipeline(
     // copied, since the window moves on while a piece is being unpacked
-    () => Iterator.from(pieces).map((piece) => Buffer.from(piece)),
+    () => copies(pieces),
     inflate,
     async (unpacked: AsyncIterable<Buffer>) => {
       for await (const piece of unpacked) take(piece);
@@ -311,3 +311,7 @@ const byteOrder = (sums: Sums): ((one: Sums[number], other: Sums[number]) => num
   sums.some(([name]) => /[^\0-\ud7ff]/.test(name))
     ? ([one], [other]) => Buffer.compare(Buffer.from(one), Buffer.from(other))
     : ([one], [other]) => (one < other ? -1 : one > other ? 1 : 0);
+
+function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
+}

@@ -93,7 +93,7 @@ export class ZipChecker {
       // Busy, it keeps the process open: somebody waits for the answer.
       thread.worker.ref();
       const request = portable(job.request);
-      thread.worker.postMessage(request, 'bytes' in request.source ? [request.source.bytes.buffer] : []);
+      thread.worker.postMessage(request, 'bytes' in request.source ? [request.source.bytes.buffer as ArrayBuffer] : []);
     }
   }
 
@@ -106,8 +106,7 @@ export class ZipChecker {
     const worker = new Worker(WORKER, {
       name: 'zip-check',
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, ...(process.env.YG ? {maxYoungGenerationSizeMb: Number(process.env.YG)} : {}) },
-    });
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
     const thread: Thread = { worker, job: undefined };
     let death: unknown;
     worker.on('message', (answer: ZipWorkerAnswer) => {
