@@ -47,6 +47,8 @@ export interface ZipCheckResult {
   readonly unpackedBytes: number;
 }
 
+/** Files and folders of one zip, all kept in memory during its check. Go has no such limit, and no module comes near. */
+const MAX_NAMES = 500_000;
 /** Entries up to this many bytes are unpacked in one go; larger ones in pieces. */
 const AT_ONCE = 1024 * 1024;
 /** Bytes read at a time of what is not taken at once. */
@@ -126,6 +128,7 @@ function list(zip: ZipBytes, { module, version }: ZipCheckRequest): Listing {
   for (const entry of readDirectory(zip)) {
     const problem = entryProblem(entry, prefix, names);
     if (problem !== undefined) throw inEntry(entry, prefix, refusal(problem));
+    if (names.count > MAX_NAMES) throw refusal('it has more than 500,000 files and folders');
     entries.push(entry);
     if (entry.name.endsWith('/')) continue;
     files++;
@@ -238,7 +241,7 @@ async function hashLarge(zip: ZipBytes, entry: ZipEntry, { prefix }: Listing): P
 }
 
 function* piecesOf(zip: ZipBytes, start: number, end: number): Generator<Buffer> {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const piece = zip.read(at, Math.min(PIECE, end - at));
     if (piece.length === 0) return;
     at += piece.length;

@@ -23,6 +23,8 @@ interface Thread {
 
 /** MiB of heap a thread: several times what the longest directory that is taken needs. */
 const HEAP_MIB = 512;
+/** Few objects live on, and their large buffers are freed with them: a small nursery keeps memory low. */
+const YOUNG_MIB = 8;
 /** The program runs from its sources in development, and compiled elsewhere. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? './zip-worker.ts' : './zip-worker.js',
@@ -107,6 +109,7 @@ export class ZipChecker {
       name: 'zip-check',
       execArgv: [],
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+    });
     const thread: Thread = { worker, job: undefined };
     let death: unknown;
     worker.on('message', (answer: ZipWorkerAnswer) => {

@@ -104,7 +104,7 @@ export class ZipBytes {
   }
 
   #fill(into: Buffer, position: number): Buffer {
-    for (let at = 0; at < into.length; ) {
+    for (let at = 0; at < into.length;) {
       let got = 0;
       try {
         got = readSync(this.#file ?? -1, into, at, into.length - at, position + at);
@@ -269,7 +269,7 @@ function readZip64(extra: Buffer, short: LongFields): LongFields | undefined {
   for (const field of ['unpacked', 'packed', 'offset'] as const) {
     if (short[field] === ALL_ONES) open.add(field);
   }
-  for (let at = 0; at + 4 <= extra.length; ) {
+  for (let at = 0; at + 4 <= extra.length;) {
     const end = at + 4 + extra.readUInt16LE(at + 2);
     if (end > extra.length) break;
     if (extra.readUInt16LE(at) === ZIP64_EXTRA) {

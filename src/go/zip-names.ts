@@ -14,6 +14,8 @@ interface Folder {
  * and the many that share a folder cost little.
  */
 export class ZipNames {
+  /** Files and folders, those too that are only part of a path. */
+  count = 0;
   readonly #root: Folder = { name: '', children: new Map() };
   #lastPath = '';
   #lastFolder: Folder = this.#root;
@@ -24,21 +26,19 @@ export class ZipNames {
     const parent = slash < 0 ? this.#root : this.#enter(path.slice(0, slash));
     if (typeof parent === 'string') return parent;
     const base = path.slice(slash + 1);
-    if (isFolder) {
-      const folder = enter(parent, base);
-      return typeof folder === 'string' ? folder : undefined;
-    }
-    return addFile(parent, base);
+    if (!isFolder) return this.#addFile(parent, base);
+    const folder = this.#enterChild(parent, base);
+    return typeof folder === 'string' ? folder : undefined;
   }
 
   /** The folder of a path, made where it is new, or why it cannot be. */
   #enter(path: string): Folder | string {
     if (path === this.#lastPath) return this.#lastFolder;
     let folder: Folder | string = this.#root;
-    for (let start = 0; start <= path.length; ) {
+    for (let start = 0; start <= path.length;) {
       const slash = path.indexOf('/', start);
       const end = slash < 0 ? path.length : slash;
-      folder = enter(folder, path.slice(start, end));
+      folder = this.#enterChild(folder, path.slice(start, end));
       if (typeof folder === 'string') return folder;
       start = end + 1;
     }
@@ -46,38 +46,41 @@ export class ZipNames {
     this.#lastFolder = folder;
     return folder;
   }
-}
 
-function enter(parent: Folder, name: string): Folder | string {
-  const folded = foldCase(name);
-  const there = parent.children.get(folded);
-  if (there === undefined) {
-    const problem = fileElementProblem(name);
-    if (problem !== undefined) return problem;
-    const folder: Folder = { name, children: new Map() };
-    parent.children.set(folded, folder);
-    return folder;
+  #enterChild(parent: Folder, name: string): Folder | string {
+    const folded = foldCase(name);
+    const there = parent.children.get(folded);
+    if (there === undefined) {
+      const problem = fileElementProblem(name);
+      if (problem !== undefined) return problem;
+      const folder: Folder = { name, children: new Map() };
+      parent.children.set(folded, folder);
+      this.count++;
+      return folder;
+    }
+    if (typeof there === 'string') {
+      return there === name ? `${quote(name)} is both a file and a folder` : collision(there, name);
+    }
+    return there.name === name ? there : collision(there.name, name);
   }
-  if (typeof there === 'string') {
-    return there === name ? `${quote(name)} is both a file and a folder` : collision(there, name);
-  }
-  return there.name === name ? there : collision(there.name, name);
-}
 
-function addFile(parent: Folder, name: string): string | undefined {
-  const folded = foldCase(name);
-  const there = parent.children.get(folded);
-  if (there === undefined) {
-    const problem = fileElementProblem(name);
-    if (problem === undefined) parent.children.set(folded, name);
-    return problem;
+  #addFile(parent: Folder, name: string): string | undefined {
+    const folded = foldCase(name);
+    const there = parent.children.get(folded);
+    if (there === undefined) {
+      const problem = fileElementProblem(name);
+      if (problem !== undefined) return problem;
+      parent.children.set(folded, name);
+      this.count++;
+      return undefined;
+    }
+    if (typeof there !== 'string') {
+      return there.name === name
+        ? `${quote(name)} is both a file and a folder`
+        : collision(there.name, name);
+    }
+    return there === name ? 'the zip has this file more than once' : collision(there, name);
   }
-  if (typeof there !== 'string') {
-    return there.name === name
-      ? `${quote(name)} is both a file and a folder`
-      : collision(there.name, name);
-  }
-  return there === name ? 'the zip has this file more than once' : collision(there, name);
 }
 
 const collision = (one: string, other: string): string =>
