@@ -1,7 +1,7 @@
 // The one place that chooses implementations and puts them together.
 
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
 import { LocalLock } from '../coordination/local-lock.ts';
@@ -155,7 +155,7 @@ function logging(logger: Logger): Listener {
 
 function prepareFolder(name: string, folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartError(
@@ -163,4 +163,11 @@ function prepareFolder(name: string, folder: string): void {
       { cause: error },
     );
   }
+}
+
+/** Step by step: Node's own recursive mkdir never returns below a folder such as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder);
 }

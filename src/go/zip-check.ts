@@ -21,12 +21,13 @@ import {
 } from './zip-directory.ts';
 import { foldCase, ZipNames } from './zip-names.ts';
 
+const MIB = 1024 * 1024;
 /** Bytes of a module zip, and of all its files unpacked (MaxZipFile). */
-export const MAX_ZIP = 500 * 1024 * 1024;
+export const MAX_ZIP = 500 * MIB;
 /** Bytes of the go.mod in a module zip (MaxGoMod). */
-export const MAX_GO_MOD = 16 * 1024 * 1024;
+export const MAX_GO_MOD = 16 * MIB;
 /** Bytes of the LICENSE at the root of a module zip (MaxLICENSE). */
-export const MAX_LICENSE = 16 * 1024 * 1024;
+export const MAX_LICENSE = 16 * MIB;
 
 export interface ZipCheckRequest {
   readonly source: ZipSource;
@@ -61,6 +62,10 @@ const TINY_ENTRIES = 100;
 const STORED = 0;
 const DEFLATED = 8;
 const GO_MOD = 'go.mod';
+const SIZE_LIMITS = new Map([
+  [GO_MOD, MAX_GO_MOD],
+  ['LICENSE', MAX_LICENSE],
+]);
 const SHA256_OF_NOTHING = hash('sha256', '');
 
 /** What a zip says that it holds, once names and sizes have been checked. */
@@ -146,23 +151,23 @@ function list(zip: ZipBytes, { module, version }: ZipCheckRequest): Listing {
 }
 
 function entryProblem(entry: ZipEntry, prefix: string, names: ZipNames): string | undefined {
-  const { name, unpacked } = entry;
+  const { name, packed, unpacked } = entry;
   if (!name.startsWith(prefix)) return `its name does not begin with ${quote(prefix)}`;
   if (name.length === prefix.length) return undefined;
   const isFolder = name.endsWith('/');
   const path = name.slice(prefix.length, isFolder ? -1 : undefined);
-  const problem = names.add(path, isFolder);
+  const problem = names.add(path, isFolder) ?? (isFolder ? undefined : goModProblem(path));
   if (problem !== undefined || isFolder) return problem;
+  if (packed < 0 || unpacked < 0) return 'its size is negative';
+  const limit = SIZE_LIMITS.get(path) ?? MAX_ZIP;
+  return unpacked > limit ? `it is larger than ${String(limit / MIB)} MiB` : undefined;
+}
 
-  if (path.length >= GO_MOD.length && foldCase(path.slice(-GO_MOD.length)) === GO_MOD) {
-    const before = path.at(-GO_MOD.length - 1);
-    if (before === '/') return 'a go.mod may stand at the root of a module only';
-    if (before === undefined && path !== GO_MOD) return 'go.mod is written in lower case';
-  }
-  if (unpacked < 0 || entry.packed < 0) return 'its size is negative';
-  if (path === GO_MOD && unpacked > MAX_GO_MOD) return 'it is larger than 16 MiB';
-  if (path === 'LICENSE' && unpacked > MAX_LICENSE) return 'it is larger than 16 MiB';
-  return undefined;
+function goModProblem(path: string): string | undefined {
+  const base = path.slice(-GO_MOD.length);
+  if (foldCase(base) !== GO_MOD) return undefined;
+  if (path.at(-GO_MOD.length - 1) === '/') return 'a go.mod may stand at the root of a module only';
+  return base === path && path !== GO_MOD ? 'go.mod is written in lower case' : undefined;
 }
 
 /** Hashes folders and what can be unpacked at once; the rest is handed back as `large`. */

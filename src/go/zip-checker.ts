@@ -95,7 +95,8 @@ export class ZipChecker {
       // Busy, it keeps the process open: somebody waits for the answer.
       thread.worker.ref();
       const request = portable(job.request);
-      thread.worker.postMessage(request, 'bytes' in request.source ? [request.source.bytes.buffer as ArrayBuffer] : []);
+      const { source } = request;
+      thread.worker.postMessage(request, 'bytes' in source ? [source.bytes.buffer] : []);
     }
   }
 
@@ -108,7 +109,7 @@ export class ZipChecker {
     const worker = new Worker(WORKER, {
       name: 'zip-check',
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     const thread: Thread = { worker, job: undefined };
     let death: unknown;
@@ -135,7 +136,10 @@ export class ZipChecker {
 /** Bytes in a copy of their own: a message would take all of the buffer that they may be a small part of. */
 function portable(request: ZipCheckRequest): ZipCheckRequest & { source: PortableSource } {
   const { source } = request;
-  return { ...request, source: 'bytes' in source ? { bytes: new Uint8Array(source.bytes) } : source };
+  return {
+    ...request,
+    source: 'bytes' in source ? { bytes: new Uint8Array(source.bytes) } : source,
+  };
 }
 
 function settle(job: Job | undefined, answer: ZipWorkerAnswer): void {

@@ -1,7 +1,7 @@
 // Reads what a zip says about itself, exactly as Go's archive/zip does: its end record (zip64 too), its central
 // directory, where an entry's data begins, its data descriptor. yauzl, otherwise our choice for zips, does not fit: it
 // refuses zips that Go takes (bytes behind or before the archive, a wrong disk number, odd extra fields), may find
-// another directory than Go does in a crafted one, and needs 16 times as long for a directory of 20,000 entries.
+// another directory than Go does in a crafted one, and needs twenty times as long for 20,000 entries.
 
 import { closeSync, openSync, readSync } from 'node:fs';
 import { borrow, giveBack } from '../engine/buffers.ts';
@@ -105,16 +105,19 @@ export class ZipBytes {
 
   #fill(into: Buffer, position: number): Buffer {
     for (let at = 0; at < into.length;) {
-      let got = 0;
-      try {
-        got = readSync(this.#file ?? -1, into, at, into.length - at, position + at);
-      } catch (error) {
-        throw unreadable(messageOf(error));
-      }
+      const got = this.#readFile(into.subarray(at), position + at);
       if (got === 0) throw unreadable('it is shorter than announced');
       at += got;
     }
     return into;
+  }
+
+  #readFile(into: Buffer, position: number): number {
+    try {
+      return readSync(this.#file ?? -1, into, 0, into.length, position);
+    } catch (error) {
+      throw unreadable(messageOf(error));
+    }
   }
 }
 
@@ -169,7 +172,8 @@ function findEnd(zip: ZipBytes): DirectoryEnd {
     // sic: 16 bits of the size, as Go has it
     short.directorySize === 0xffff ||
     short.directoryOffset === ALL_ONES;
-  const { at, count, directorySize, directoryOffset } = (isZip64 && readEnd64(zip, short)) || short;
+  const { at, count, directorySize, directoryOffset } =
+    (isZip64 ? readEnd64(zip, short) : undefined) ?? short;
   if (directorySize > Number.MAX_SAFE_INTEGER || directoryOffset > Number.MAX_SAFE_INTEGER) {
     throw refusal('its central directory lies outside of it');
   }
