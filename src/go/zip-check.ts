@@ -133,8 +133,10 @@ function list(zip: ZipBytes, { module, version }: ZipCheckRequest): Listing {
   for (const entry of readDirectory(zip)) {
     const problem = entryProblem(entry, prefix, names);
     if (problem !== undefined) throw inEntry(entry, prefix, refusal(problem));
-    if (names.count > MAX_NAMES) throw refusal('it has more than 500,000 files and folders');
     entries.push(entry);
+    if (Math.max(names.count, entries.length) > MAX_NAMES) {
+      throw refusal('it has more than 500,000 files and folders');
+    }
     if (entry.name.endsWith('/')) continue;
     files++;
     unpackedBytes += entry.unpacked;
@@ -145,10 +147,12 @@ function list(zip: ZipBytes, { module, version }: ZipCheckRequest): Listing {
     // Go has no such rule. Without it a small zip could name the same bytes thousands of times, to keep us busy.
     if (packedBytes > zip.size) throw refusal('its entries share bytes');
   }
-  if (!entries.every((entry, at) => at === 0 || (entries[at - 1]?.headerAt ?? 0) <= entry.headerAt))
-    entries.sort((one, other) => one.headerAt - other.headerAt);
+  if (!isInZipOrder(entries)) entries.sort((one, other) => one.headerAt - other.headerAt);
   return { entries, prefix, files, unpackedBytes };
 }
+
+const isInZipOrder = (entries: readonly ZipEntry[]): boolean =>
+  entries.every((entry, at) => at === 0 || (entries[at - 1]?.headerAt ?? 0) <= entry.headerAt);
 
 function entryProblem(entry: ZipEntry, prefix: string, names: ZipNames): string | undefined {
   const { name, packed, unpacked } = entry;

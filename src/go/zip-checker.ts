@@ -8,8 +8,6 @@ import { LarderError, messageOf } from '../engine/errors.ts';
 import { checkTinyZip, type ZipCheckRequest, type ZipCheckResult } from './zip-check.ts';
 import type { ZipWorkerAnswer } from './zip-worker.ts';
 
-type PortableSource = { readonly path: string } | { readonly bytes: Uint8Array<ArrayBuffer> };
-
 interface Job {
   readonly request: ZipCheckRequest;
   readonly resolve: (result: ZipCheckResult) => void;
@@ -64,7 +62,7 @@ export class ZipChecker {
         },
         reject: (error) => {
           signal?.removeEventListener('abort', abort);
-          reject(error as Error);
+          reject(error);
         },
       };
       const abort = (): void => {
@@ -94,9 +92,7 @@ export class ZipChecker {
       thread.job = job;
       // Busy, it keeps the process open: somebody waits for the answer.
       thread.worker.ref();
-      const request = portable(job.request);
-      const { source } = request;
-      thread.worker.postMessage(request, 'bytes' in source ? [source.bytes.buffer] : []);
+      thread.worker.postMessage(...parcel(job.request));
     }
   }
 
@@ -112,7 +108,7 @@ export class ZipChecker {
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: YOUNG_MIB },
     });
     const thread: Thread = { worker, job: undefined };
-    let death: unknown;
+    let death: unknown = 'its thread ended';
     worker.on('message', (answer: ZipWorkerAnswer) => {
       const job = thread.job;
       thread.job = undefined;
@@ -133,13 +129,12 @@ export class ZipChecker {
   }
 }
 
-/** Bytes in a copy of their own: a message would take all of the buffer that they may be a small part of. */
-function portable(request: ZipCheckRequest): ZipCheckRequest & { source: PortableSource } {
-  const { source } = request;
-  return {
-    ...request,
-    source: 'bytes' in source ? { bytes: new Uint8Array(source.bytes) } : source,
-  };
+/** The message of a request, and what moves with it. Bytes go in a copy of their own: a part of a buffer takes all of it along. */
+function parcel(request: ZipCheckRequest): [ZipCheckRequest, ArrayBuffer[]] {
+  const { source, size, module, version } = request;
+  if ('path' in source) return [{ source: { path: source.path }, size, module, version }, []];
+  const bytes = new Uint8Array(source.bytes);
+  return [{ source: { bytes }, size, module, version }, [bytes.buffer]];
 }
 
 function settle(job: Job | undefined, answer: ZipWorkerAnswer): void {

@@ -17,7 +17,7 @@ export class ZipNames {
   /** Files and folders, those too that are only part of a path. */
   count = 0;
   readonly #root: Folder = { name: '', children: new Map() };
-  #lastPath = '';
+  #lastPath: string | undefined;
   #lastFolder: Folder = this.#root;
 
   /** Adds a slash-separated path without prefix. Returns why it may not stand in the zip, as the end of a sentence, or undefined. */

@@ -90,10 +90,6 @@ function spawnLarder(args: readonly string[], env: Settings, cwd: string): Spawn
       resolve({ code, signal });
     });
   });
-  atEnd(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
   return { child, ended, stdout: () => stdout, stderr: () => stderr };
 }
 
@@ -104,6 +100,7 @@ export async function runLarder(
 ): Promise<Run> {
   const { child, ended, stdout, stderr } = spawnLarder(args, env, cwd);
   const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
+  atEnd(() => child.kill('SIGKILL'));
   const { code, signal } = await ended;
   clearTimeout(timer);
   return { code, signal, stdout: stdout(), stderr: stderr() };
@@ -129,6 +126,14 @@ export async function startLarderProcess({
     ...env,
   };
   const { child, ended, stdout, stderr } = spawnLarder(['serve'], settings, home);
+  atEnd(async () => {
+    child.kill('SIGKILL');
+    const { code } = await ended;
+    // a test may not have noticed that its server is gone
+    if (code !== null && code !== 0) {
+      throw new Error(`Larder ended with code ${String(code)} during the tests:\n${stderr()}`);
+    }
+  });
   const base = `http://127.0.0.1:${String(port)}`;
   let gone: Ended | undefined;
   void ended.then((end) => (gone = end));
@@ -138,7 +143,7 @@ export async function startLarderProcess({
     return status === 200;
   });
   if (gone !== undefined || child.pid === undefined) {
-    throw new Error(`Larder ended at its start (${JSON.stringify(gone)}):\n${stdout()}${stderr()}`);
+    throw new Error(`Larder ended at its start:\n${stdout()}${stderr()}`);
   }
   const { pid } = child;
   const end = (signal: NodeJS.Signals) => {
