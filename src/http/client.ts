@@ -131,6 +131,8 @@ export class UpstreamClient {
         signal,
       });
       report(response.statusCode);
+      // a body that is destroyed unread tells nobody; readers see its error by reading
+      response.body.on('error', () => undefined);
       return response;
     } catch (error) {
       report(0);
