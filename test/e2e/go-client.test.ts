@@ -258,7 +258,10 @@ describe('a checksum database', async () => {
     passing.passSumdb(database.name, database.url);
     const version = upstream.add('example.com/passed', 'v1.0.0');
     passing.add(version.module, version.version);
-    const behind = await startLarderProcess({ env: { ...env, LARDER_GO_UPSTREAM: passing.url } });
+    // a database without a URL of its own is looked for behind the upstreams, as go does
+    const behind = await startLarderProcess({
+      env: { LARDER_GO_UPSTREAM: passing.url, LARDER_GO_SUMDB: database.vkey },
+    });
     const wanted = [`${version.module}@${version.version}`];
     expectDownloads(await goModDownload(wanted, { proxy: behind.base, sumdb }), [version]);
     expect(passing.requests(new RegExp(`^/sumdb/${database.name}/lookup/`))).toHaveLength(1);

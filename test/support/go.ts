@@ -40,6 +40,7 @@ const missing =
 /** Runs go to its end. Throws an Error of one sentence where there is no go command. */
 export function go(args: readonly string[], options: GoOptions): Promise<GoRun> {
   const gopath = options.gopath ?? tempDir();
+  withoutTelemetry(gopath);
   const child = spawn('go', args, {
     cwd: options.cwd ?? tempDir(),
     env: {
@@ -51,7 +52,6 @@ export function go(args: readonly string[], options: GoOptions): Promise<GoRun> 
       GOENV: 'off',
       GOFLAGS: '-modcacherw', // or else the cache could not be removed
       GOTOOLCHAIN: 'local',
-      GOTELEMETRY: 'off',
       GOVCS: '*:off',
       GOWORK: 'off',
       GO111MODULE: 'on',
@@ -77,6 +77,13 @@ export function go(args: readonly string[], options: GoOptions): Promise<GoRun> 
     await ended;
   });
   return ended;
+}
+
+/** Or else go leaves a process behind that counts in its home after it has ended itself. */
+function withoutTelemetry(home: string): void {
+  const folder = join(home, '.config/go/telemetry');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'mode'), 'off\n');
 }
 
 /** Like `go`, for what must succeed: resolves to its standard output, throws with all that go said. */

@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from './http.ts';
-import { atEnd, eventually, tempDir } from './tmp.ts';
+import { atEnd, atExit, eventually, tempDir } from './tmp.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const loopbackOnly = new URL('loopback.ts', import.meta.url).href;
@@ -60,8 +60,8 @@ export interface RunningLarder {
 }
 
 const running = new Set<ChildProcess>();
-// a test runner that is ended from outside must leave no server behind
-process.on('exit', () => {
+// whatever ends the tests, no server stays behind
+atExit(() => {
   for (const child of running) child.kill('SIGKILL');
 });
 

@@ -37,11 +37,37 @@ export function atEnd(cleanup: Cleanup): void {
   });
 }
 
+const lastResorts: (() => void)[] = [];
+
+/** Runs `cleanup`, which must be synchronous, when the process ends. Last registered, first run. */
+export function atExit(cleanup: () => void): void {
+  lastResorts.unshift(cleanup);
+}
+
+process.on('exit', () => {
+  for (const cleanup of lastResorts) cleanup();
+});
+// how vitest ends a worker whose file failed before its first test, for which no hook runs
+process.once('SIGTERM', () => process.exit(143));
+process.once('disconnect', () => process.exit(1));
+
+const folders = new Set<string>();
+
+function remove(dir: string): void {
+  rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+  folders.delete(dir);
+}
+
+atExit(() => {
+  for (const dir of folders) remove(dir);
+});
+
 /** A fresh folder, removed with all that is in it at the end of the test or file. */
 export function tempDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'larder-test-'));
+  folders.add(dir);
   atEnd(() => {
-    rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
+    remove(dir);
   });
   return dir;
 }
