@@ -14,7 +14,7 @@ import { systemClock, type Listener } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
-import { keyOf, parseGoPath } from '../go/names.ts';
+import { keyOf, parseGoPath, type GoFileName } from '../go/names.ts';
 import { goPlane } from '../go/routes.ts';
 import { Sources } from '../go/sources.ts';
 import { SumGate } from '../go/sum-gate.ts';
@@ -23,6 +23,7 @@ import { CachedSumdb } from '../go/sumdb-source.ts';
 import { SumdbClient } from '../go/sumdb/client.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
+import { isPseudoVersion } from '../go/version.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -76,7 +77,8 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     failures,
   );
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
-  const pull = new PullThrough({ store, answers: new Answers(store), fills, failures, listener, clock });
+  const answers = new Answers(store);
+  const pull = new PullThrough({ store, answers, fills, failures, listener, clock });
 
   const via = `larder-${randomUUID().slice(0, 8)}`;
   const userAgent = `larder/${readBuild().version}`;
@@ -95,12 +97,16 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const zips = new ZipChecker();
   const sums = new SumGate({ database: database?.client, policy: config.go.sumdbPolicy, exempt, listener });
   const index = new VersionIndex(store, clock.now);
+  const expireList = async ({ module, version }: GoFileName) => {
+    const key = keyOf({ kind: 'list', module });
+    if (!isPseudoVersion(version) && !(await listHas(answers, key, version))) await pull.expire(key);
+  };
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
     if (name?.kind !== 'file') return;
     index
       .stored(name)
-      .then((complete) => (complete ? pull.expire(keyOf({ kind: 'list', module: name.module })) : undefined))
+      .then((complete) => (complete ? expireList(name) : undefined))
       .catch((error: unknown) => {
         listener.storeFailed({ key, operation: 'index', error });
       });
@@ -170,4 +176,9 @@ function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(path.dirname(folder));
   mkdirSync(folder);
+}
+
+async function listHas(answers: Answers, key: string, version: string): Promise<boolean> {
+  const list = answers.peek(key) ?? (await answers.read(key));
+  return list !== undefined && Buffer.from(list.bytes).toString().split('\n').includes(version);
 }

@@ -196,7 +196,7 @@ function hashSmall(zip: ZipBytes, { entries, prefix }: Listing): { sums: Sums; l
   return { sums, large };
 }
 
-/** Whatever data a folder has is ignored, as long as it claims to be nothing. */
+/** Whatever data a folder has is ignored, as long as it claims to be nothing. (Go looks at the last mention of it only.) */
 function checkFolder(zip: ZipBytes, entry: ZipEntry): void {
   findData(zip, entry);
   if (entry.unpacked !== 0) throw refusal('a folder has content');
@@ -263,16 +263,20 @@ async function inflateInPieces(
   take: (piece: Buffer) => void,
 ): Promise<void> {
   const inflate = createInflateRaw({ chunkSize: PIECE });
-  await pipeline(
-    // copied, since the window moves on while a piece is being unpacked
-    () => copies(pieces),
-    inflate,
-    async (unpacked: AsyncIterable<Buffer>) => {
+  try {
+    await pipeline(copies(pieces), inflate, async (unpacked: AsyncIterable<Buffer>) => {
       for await (const piece of unpacked) take(piece);
-    },
-  ).catch((error: unknown) => {
-    throw error instanceof LarderError ? error : notDeflated(error);
-  });
+    });
+  } catch (error) {
+    if (error instanceof LarderError) throw error;
+    // Bytes behind the end of deflated data are ignored, as Go does; the pipeline calls them an abort.
+    if (!inflate.readableEnded) throw notDeflated(error);
+  }
+}
+
+/** Of what is read: the window moves on while a piece is being unpacked. */
+function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
 }
 
 function isDeflated(entry: ZipEntry): boolean {
@@ -323,7 +327,3 @@ const byteOrder = (sums: Sums): ((one: Sums[number], other: Sums[number]) => num
   sums.some(([name]) => /[^\0-\ud7ff]/.test(name))
     ? ([one], [other]) => Buffer.compare(Buffer.from(one), Buffer.from(other))
     : ([one], [other]) => (one < other ? -1 : one > other ? 1 : 0);
-
-function* copies(pieces: Iterable<Buffer>): Generator<Buffer> {
-  for (const piece of pieces) yield Buffer.from(piece);
-}

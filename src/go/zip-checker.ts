@@ -11,7 +11,7 @@ import type { ZipWorkerAnswer } from './zip-worker.ts';
 interface Job {
   readonly request: ZipCheckRequest;
   readonly resolve: (result: ZipCheckResult) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: LarderError) => void;
 }
 
 interface Thread {

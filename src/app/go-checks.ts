@@ -1,0 +1,22 @@
+import { messageOf } from '../engine/errors.ts';
+import { parseSumdbSetting } from '../go/sumdb/config.ts';
+import { parseUpstreamList } from '../go/upstream-list.ts';
+import type { Check, Checks } from './config.ts';
+
+/** The end of a sentence that begins with the setting's name. */
+const refusedBy =
+  (parse: (value: string) => unknown): Check =>
+  (value) => {
+    try {
+      parse(value);
+      return undefined;
+    } catch (error) {
+      return `is not usable: ${messageOf(error)}`;
+    }
+  };
+
+/** The grammars of Go's settings, so that a bad one is told with all other problems. */
+export const goChecks: Checks = {
+  checkUpstream: refusedBy(parseUpstreamList),
+  checkSumdb: refusedBy(parseSumdbSetting),
+};
