@@ -25,9 +25,9 @@ const MIB = 1024 * 1024;
 /** Bytes of a module zip, and of all its files unpacked (MaxZipFile). */
 export const MAX_ZIP = 500 * MIB;
 /** Bytes of the go.mod in a module zip (MaxGoMod). */
-export const MAX_GO_MOD = 16 * MIB;
+const MAX_GO_MOD = 16 * MIB;
 /** Bytes of the LICENSE at the root of a module zip (MaxLICENSE). */
-export const MAX_LICENSE = 16 * MIB;
+const MAX_LICENSE = 16 * MIB;
 
 export interface ZipCheckRequest {
   readonly source: ZipSource;
