@@ -114,7 +114,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const freshness = { ttlMs: config.listTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs: config.staleIfErrorMs };
   const go = goPlane({
     pull,
-    content: { store, sources, zips, sums },
+    content: { records: pull, sources, zips, sums },
     answers: { store, sources, freshness },
     sumdb: new SumdbRoutes(database, exempt),
     index,

@@ -71,6 +71,11 @@ export class Fill {
     return this.#error;
   }
 
+  /** What was checked, as soon as it is: before the store has it. */
+  get record(): ContentRecord | undefined {
+    return this.#record;
+  }
+
   /** Whether its content is in the store now. */
   get stored(): boolean {
     return this.#stored;

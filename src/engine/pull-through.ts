@@ -13,7 +13,7 @@ import type { ContentRequest } from './fill.ts';
 import type { Fills } from './fills.ts';
 import { judge, mayServeStale, usableOnError, type Freshness } from './freshness.ts';
 import { memoryBody } from './memory-body.ts';
-import type { Clock, Listener, Served, Store } from './ports.ts';
+import type { Clock, ContentRecord, Listener, Served, Store } from './ports.ts';
 
 /** How this one request may be answered. */
 export interface Ask {
@@ -123,6 +123,11 @@ export class PullThrough {
       this.#listener.staleServed({ key, error });
     });
     return this.#serve('stale', held, freshness);
+  }
+
+  /** The record of content that is checked, whether it is in the store yet or on its way there. */
+  async record(key: string): Promise<ContentRecord | undefined> {
+    return this.#fills.get(key)?.record ?? (await this.#store.record(key));
   }
 
   /** Makes an answer be asked for anew, as something has shown it to be out of date. */

@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
-import type { ContentRecord, StashSource, Store } from '../engine/ports.ts';
+import type { ContentRecord, StashSource } from '../engine/ports.ts';
+import type { PullThrough } from '../engine/pull-through.ts';
 import { parseInfo } from './info.ts';
 import { goModHash } from './sumdb/check.ts';
 import { hasModuleLine } from './go-mod.ts';
@@ -17,7 +18,8 @@ const MAX_BYTES: Readonly<Record<FileExtension, number>> = { info: MIB, mod: 16 
 const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
 
 export interface ContentParts {
-  readonly store: Store;
+  /** Records of what is checked, stored or about to be. */
+  readonly records: Pick<PullThrough, 'record'>;
   readonly sources: Sources;
   readonly zips: ZipChecker;
   readonly sums: SumGate;
@@ -27,7 +29,7 @@ export interface ContentParts {
 
 export function contentRequest(parts: ContentParts, name: GoFileName): ContentRequest {
   const path = pathOf(name);
-  const from = async () => (await sibling(parts.store, name))?.source;
+  const from = async () => (await sibling(parts, name))?.source;
   return {
     key: keyOf(name),
     upstream: parts.sources.first,
@@ -44,10 +46,13 @@ export function contentRequest(parts: ContentParts, name: GoFileName): ContentRe
 }
 
 /** The record of another file of the version: the next one is asked of the same source first. */
-async function sibling(store: Store, name: GoFileName): Promise<ContentRecord | undefined> {
+async function sibling(
+  { records }: ContentParts,
+  name: GoFileName,
+): Promise<ContentRecord | undefined> {
   for (const ext of EXTENSIONS) {
     if (ext === name.ext) continue;
-    const record = await store.record(keyOf({ ...name, ext }));
+    const record = await records.record(keyOf({ ...name, ext }));
     if (record) return record;
   }
   return undefined;
@@ -70,7 +75,7 @@ function checkInfo(bytes: Uint8Array, name: GoFileName): Record<string, string> 
   throw new LarderError('bad_content', `the upstream's .info of ${name.module}@${name.version} is of another version`);
 }
 
-function modCheck({ store, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
   const lookup = sums.begin(name, signal);
   return {
     async verify(source, _size, sha256) {
@@ -78,24 +83,25 @@ function modCheck({ store, sums }: ContentParts, name: GoFileName, signal: Abort
       if (!hasModuleLine(Buffer.from(bytes).toString())) {
         throw new LarderError('bad_content', `the upstream's .mod of ${name.module}@${name.version} is no go.mod file: it has no module line`);
       }
-      const zip = await store.record(keyOf({ ...name, ext: 'zip' }));
-      refuseMix(name, zip?.extra['goMod'], sha256);
       const h1 = goModHash(bytes);
       await lookup({ goModH1: h1 });
+      // last, so that of two files checked side by side the later one sees the other
+      const zip = await records.record(keyOf({ ...name, ext: 'zip' }));
+      refuseMix(name, zip?.extra['goMod'], sha256);
       return { h1 };
     },
   };
 }
 
-function zipCheck({ store, sums, zips }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+function zipCheck({ records, sums, zips }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
   const lookup = sums.begin(name, signal);
   return {
     async verify(source, size) {
       const { module, version } = name;
       const { h1, goModSha256 } = await zips.check({ source, size, module, version }, signal);
-      const mod = await store.record(keyOf({ ...name, ext: 'mod' }));
-      if (goModSha256 !== undefined) refuseMix(name, mod?.sha256, goModSha256);
       await lookup({ zipH1: h1 });
+      const mod = await records.record(keyOf({ ...name, ext: 'mod' }));
+      if (goModSha256 !== undefined) refuseMix(name, mod?.sha256, goModSha256);
       return goModSha256 === undefined ? { h1 } : { h1, goMod: goModSha256 };
     },
   };
