@@ -47,7 +47,11 @@ export class Spool {
   async append(chunk: Uint8Array): Promise<void> {
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
-    this.#flushing ??= this.#flush();
+    if (this.#flushing === undefined) {
+      this.#flushing = this.#flush();
+      // told by the next append, or by flushed
+      this.#flushing.catch(() => undefined);
+    }
     if (this.#pendingBytes > MAX_PENDING) await this.#flushing;
   }
 
@@ -128,6 +132,8 @@ export class Spool {
 
   /** The fill needs the spool no longer; it vanishes when the last reader closes. */
   async release(): Promise<void> {
+    // a write under way may be about to make the file
+    await this.flushed().catch(() => undefined);
     this.#released = true;
     await this.#unlink();
     this.#free();

@@ -2,7 +2,7 @@
 // what has no readable record of the right size is not there. One process a folder.
 
 import { constants } from 'node:fs';
-import { access, copyFile, link, mkdir, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
+import { access, copyFile, link, mkdir, open, readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { LarderError, messageOf } from '../engine/errors.ts';
@@ -73,6 +73,7 @@ export class FileStore implements Store {
       const temp = this.#temp();
       try {
         await place(source, temp);
+        await sync(temp);
         // a rename replaces what lies there without a record: a leftover of a kill
         await rename(temp, file);
         await this.#replace(file + RECORD, Buffer.from(JSON.stringify(record)));
@@ -163,7 +164,7 @@ export class FileStore implements Store {
   }
 }
 
-/** A finished, synced file of its own: linked from the spool where that is on the same disk, else copied. */
+/** A finished file of its own: linked from the spool where that is on the same disk, else copied. */
 async function place(source: StashSource, temp: string): Promise<void> {
   if ('path' in source) {
     await link(source.path, temp).catch(async (error: unknown) => {
@@ -172,9 +173,13 @@ async function place(source: StashSource, temp: string): Promise<void> {
       await copyFile(source.path, temp);
     });
   }
-  const file = await open(temp, 'bytes' in source ? 'wx' : 'r+');
+  if ('bytes' in source) await writeFile(temp, source.bytes, { flag: 'wx' });
+}
+
+/** Content alone is worth it: a record or an answer that a power cut spoils is found out when it is read. */
+async function sync(temp: string): Promise<void> {
+  const file = await open(temp, 'r+');
   try {
-    if ('bytes' in source) await file.writeFile(source.bytes);
     await file.sync();
   } finally {
     await file.close();
