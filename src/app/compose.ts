@@ -83,7 +83,10 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const via = `larder-${randomUUID().slice(0, 8)}`;
   const userAgent = `larder/${readBuild().version}`;
   const client = new UpstreamClient({ userAgent, via, listener });
-  const timeouts = { firstByteMs: deadline(config.go.firstByteTimeoutMs), stallMs: deadline(config.stallTimeoutMs) };
+  const timeouts = {
+    firstByteMs: deadline(config.go.firstByteTimeoutMs),
+    stallMs: deadline(config.stallTimeoutMs),
+  };
   const isPrivate = compilePrefixPatterns(config.go.private.join(','));
   const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
   const exempt = (module: string) => isPrivate(module) || unlisted(module);
@@ -95,11 +98,17 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     database = { name: setting.name, source, client: new SumdbClient(setting.key, source, source) };
   }
   const zips = new ZipChecker();
-  const sums = new SumGate({ database: database?.client, policy: config.go.sumdbPolicy, exempt, listener });
+  const sums = new SumGate({
+    database: database?.client,
+    policy: config.go.sumdbPolicy,
+    exempt,
+    listener,
+  });
   const index = new VersionIndex(store, clock.now);
   const expireList = async ({ module, version }: GoFileName) => {
     const key = keyOf({ kind: 'list', module });
-    if (!isPseudoVersion(version) && !(await listHas(answers, key, version))) await pull.expire(key);
+    if (!isPseudoVersion(version) && !(await listHas(answers, key, version)))
+      await pull.expire(key);
   };
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
@@ -111,7 +120,11 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
         listener.storeFailed({ key, operation: 'index', error });
       });
   };
-  const freshness = { ttlMs: config.listTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs: config.staleIfErrorMs };
+  const freshness = {
+    ttlMs: config.listTtlMs,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: config.staleIfErrorMs,
+  };
   const go = goPlane({
     pull,
     content: { records: pull, sources, zips, sums },

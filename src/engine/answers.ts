@@ -46,7 +46,12 @@ export class Answers {
   }
 
   /** Keeps what the upstream has just said. Throws LarderError `store_failed`; memory has it all the same. */
-  async confirm(key: string, fresh: AnswerBytes, previous: Answer | undefined, now: number): Promise<Answer> {
+  async confirm(
+    key: string,
+    fresh: AnswerBytes,
+    previous: Answer | undefined,
+    now: number,
+  ): Promise<Answer> {
     const sha256 = createHash('sha256').update(fresh.bytes).digest('hex');
     const same = previous?.record.sha256 === sha256;
     const answer: Answer = {
@@ -97,7 +102,10 @@ function encode({ bytes, ...head }: Answer): Uint8Array {
 function decode(document: Uint8Array): Answer | undefined {
   const end = document.indexOf(NEWLINE);
   try {
-    const head = JSON.parse(Buffer.from(document.subarray(0, end)).toString()) as Omit<Answer, 'bytes'>;
+    const head = JSON.parse(Buffer.from(document.subarray(0, end)).toString()) as Omit<
+      Answer,
+      'bytes'
+    >;
     const bytes = document.subarray(end + 1);
     return head.record.size === bytes.length ? { ...head, bytes } : undefined;
   } catch {

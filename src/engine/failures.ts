@@ -22,7 +22,9 @@ export class Failures {
     const absent = error.code === 'not_found';
     const ms = absent ? this.#negativeTtlMs : FAILURE_MS;
     if (ms === 0) return;
-    const shared = absent ? new LarderError('not_found', error.message, { outcome: 'negative' }) : error;
+    const shared = absent
+      ? new LarderError('not_found', error.message, { outcome: 'negative' })
+      : error;
     this.#entries.delete(key);
     this.#entries.set(key, { error: shared, until: this.#clock.now() + ms });
     if (this.#entries.size > MAX_ENTRIES) {

@@ -11,7 +11,7 @@ export async function* readFile(
   end: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     signal.throwIfAborted();
     const buffer = borrow(end - at);
     try {

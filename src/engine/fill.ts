@@ -85,7 +85,9 @@ export class Fill {
    * The bytes, as soon as the first of them may be read. Throws what the fill fails with before that.
    * `record` is undefined while the bytes are still unchecked. Undefined as a whole: look into the store.
    */
-  async join(signal: AbortSignal): Promise<{ body: Body; record: ContentRecord | undefined } | undefined> {
+  async join(
+    signal: AbortSignal,
+  ): Promise<{ body: Body; record: ContentRecord | undefined } | undefined> {
     const spool = this.#spool;
     spool.join();
     try {
@@ -112,7 +114,9 @@ export class Fill {
     const started = this.#ports.now();
     let leave: (() => void) | undefined;
     const timer = setTimeout(() => {
-      this.#abort.abort(new LarderError('upstream_timeout', 'fetch timed out: it took longer than a fill may'));
+      this.#abort.abort(
+        new LarderError('upstream_timeout', 'fetch timed out: it took longer than a fill may'),
+      );
     }, this.#ports.fillTimeoutMs);
     try {
       leave = await this.#ports.admit(this.#request.upstream);
@@ -136,7 +140,9 @@ export class Fill {
     const { key } = this.#request;
     const lease = await lock.acquire(key, this.#abort.signal);
     const onLost = () => {
-      this.#abort.abort(new LarderError('upstream_failed', 'the lease of this fill was lost; try again'));
+      this.#abort.abort(
+        new LarderError('upstream_failed', 'the lease of this fill was lost; try again'),
+      );
     };
     lease.lost.addEventListener('abort', onLost, { once: true });
     try {
@@ -170,7 +176,10 @@ export class Fill {
     }
     await this.#spool.flushed();
     if (fetched.size !== undefined && fetched.size !== size) {
-      throw new LarderError('upstream_failed', `the upstream announced ${String(fetched.size)} bytes and sent ${String(size)}`);
+      throw new LarderError(
+        'upstream_failed',
+        `the upstream announced ${String(fetched.size)} bytes and sent ${String(size)}`,
+      );
     }
     const sha256 = hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
@@ -181,7 +190,10 @@ export class Fill {
 
   #refuseAbove(bytes: number): void {
     if (bytes <= this.#request.maxBytes) return;
-    throw new LarderError('bad_content', `larger than the ${String(this.#request.maxBytes)} bytes that it may have`);
+    throw new LarderError(
+      'bad_content',
+      `larger than the ${String(this.#request.maxBytes)} bytes that it may have`,
+    );
   }
 
   /** No client waits for this, and none sees it fail. */

@@ -10,7 +10,10 @@ const events = [
 ] as const;
 
 /** One listener that tells several. One that throws is reported and disturbs no other, nor who told it. */
-export function fanOut(listeners: readonly Listener[], onError: (error: unknown) => void): Required<Listener> {
+export function fanOut(
+  listeners: readonly Listener[],
+  onError: (error: unknown) => void,
+): Required<Listener> {
   const tell = (name: (typeof events)[number]) => (event: never) => {
     for (const listener of listeners) {
       try {
@@ -20,5 +23,7 @@ export function fanOut(listeners: readonly Listener[], onError: (error: unknown)
       }
     }
   };
-  return Object.fromEntries(events.map((name) => [name, tell(name)])) as unknown as Required<Listener>;
+  return Object.fromEntries(
+    events.map((name) => [name, tell(name)]),
+  ) as unknown as Required<Listener>;
 }

@@ -94,7 +94,13 @@ export const systemClock: Clock = { now: () => Date.now() };
 
 /** Told what happened, after it happened. Never throws; never waited for. */
 export interface Listener {
-  fillEnded?(event: { key: string; outcome: 'stored' | 'failed'; code?: string; bytes: number; ms: number }): void;
+  fillEnded?(event: {
+    key: string;
+    outcome: 'stored' | 'failed';
+    code?: string;
+    bytes: number;
+    ms: number;
+  }): void;
   stored?(event: { key: string; record: ContentRecord }): void;
   /** Bytes reached their clients but could not be kept, or the store refused a read. */
   storeFailed?(event: { key: string; operation: string; error: unknown }): void;

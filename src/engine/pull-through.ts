@@ -109,7 +109,8 @@ export class PullThrough {
   async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
     const { key, freshness } = request;
     const known = this.#answers.peek(key);
-    if (known && judge(known, freshness, this.#clock.now()) === 'fresh') return this.#serve('hit', known, freshness);
+    if (known && judge(known, freshness, this.#clock.now()) === 'fresh')
+      return this.#serve('hit', known, freshness);
     const held = await this.#answers.read(key);
     const verdict = held ? judge(held, freshness, this.#clock.now()) : 'expired';
     if (held && verdict === 'fresh') return this.#serve('hit', held, freshness);
@@ -142,7 +143,8 @@ export class PullThrough {
 
   async #stored(key: string): Promise<Served | undefined> {
     let stored = await this.#store.open(key);
-    if (stored === undefined && this.#fills.wasJustStored(key)) stored = await this.#store.open(key);
+    if (stored === undefined && this.#fills.wasJustStored(key))
+      stored = await this.#store.open(key);
     return stored && { outcome: 'hit', body: stored.body, record: stored.record };
   }
 
@@ -160,12 +162,17 @@ export class PullThrough {
       this.#listener.storeFailed({ key, operation: 'answer', error });
       return this.#answers.peek(key);
     });
-    if (answer === undefined) throw new LarderError('store_failed', 'the answer could not be kept; try again');
+    if (answer === undefined)
+      throw new LarderError('store_failed', 'the answer could not be kept; try again');
     return this.#serve(held ? 'revalidated' : 'miss', answer, freshness);
   }
 
   /** The upstream fails: what is held stands in, if the cause allows it and it is not too old. */
-  async #onFailure(request: AnswerRequest, held: Answer | undefined, error: unknown): Promise<ServedAnswer> {
+  async #onFailure(
+    request: AnswerRequest,
+    held: Answer | undefined,
+    error: unknown,
+  ): Promise<ServedAnswer> {
     const { key, freshness } = request;
     if (!(error instanceof LarderError)) throw error;
     const now = this.#clock.now();
@@ -178,7 +185,12 @@ export class PullThrough {
       const composed = await request.fallback?.(held);
       if (composed) {
         this.#listener.staleServed({ key, error });
-        return { outcome: 'stale', body: memoryBody(composed.bytes), record: undefined, maxAgeMs: 0 };
+        return {
+          outcome: 'stale',
+          body: memoryBody(composed.bytes),
+          record: undefined,
+          maxAgeMs: 0,
+        };
       }
     } else if (held && error.code === 'not_found') {
       await this.#answers.forget(key);
@@ -196,8 +208,14 @@ export class PullThrough {
   }
 
   #serve(outcome: Served['outcome'], answer: Answer, freshness: Freshness): ServedAnswer {
-    const maxAgeMs = outcome === 'stale' ? 0 : answer.confirmedAt + freshness.ttlMs - this.#clock.now();
-    return { outcome, body: memoryBody(answer.bytes), record: answer.record, maxAgeMs: Math.max(0, maxAgeMs) };
+    const maxAgeMs =
+      outcome === 'stale' ? 0 : answer.confirmedAt + freshness.ttlMs - this.#clock.now();
+    return {
+      outcome,
+      body: memoryBody(answer.bytes),
+      record: answer.record,
+      maxAgeMs: Math.max(0, maxAgeMs),
+    };
   }
 }
 

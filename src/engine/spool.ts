@@ -139,8 +139,12 @@ export class Spool {
     this.#free();
   }
 
-  async *read(start: number, end: number | undefined, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    for (let at = start; ; ) {
+  async *read(
+    start: number,
+    end: number | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    for (let at = start; ;) {
       if (this.#state === 'failed') throw this.#error;
       const limit = Math.min(end ?? Infinity, this.visible);
       if (at < limit) {
@@ -177,7 +181,10 @@ export class Spool {
 
   #borrow(bytes: number): void {
     if (overflow + bytes > OVERFLOW_BUDGET) {
-      throw new LarderError('store_failed', 'the spool disk is full; make room or wait for fills under way to end');
+      throw new LarderError(
+        'store_failed',
+        'the spool disk is full; make room or wait for fills under way to end',
+      );
     }
     overflow += bytes;
     this.#borrowed += bytes;
@@ -201,9 +208,10 @@ export class Spool {
     if (file !== undefined && this.#chunks.length === 0) {
       this.#borrow(this.written);
       const bytes = Buffer.allocUnsafe(this.written);
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const { bytesRead } = await file.read(bytes, at, bytes.length - at, at);
-        if (bytesRead === 0) throw new LarderError('store_failed', `the spool broke: ${messageOf(cause)}`);
+        if (bytesRead === 0)
+          throw new LarderError('store_failed', `the spool broke: ${messageOf(cause)}`);
         at += bytesRead;
       }
       this.#chunks = [bytes];
@@ -257,7 +265,11 @@ export class Spool {
   }
 }
 
-async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
+async function writeAll(
+  file: FileHandle,
+  chunks: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
   let at = position;
   const { bytesWritten } = await file.writev(chunks as Uint8Array[], at);
   let skip = bytesWritten;
@@ -268,7 +280,7 @@ async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], positio
       skip -= chunk.length;
       continue;
     }
-    for (let from = skip; from < chunk.length; ) {
+    for (let from = skip; from < chunk.length;) {
       const result = await file.write(chunk, from, chunk.length - from, at);
       from += result.bytesWritten;
       at += result.bytesWritten;

@@ -10,7 +10,13 @@ import { parseInfo } from './info.ts';
 import { keyOf, pathOf, type GoAnswerName } from './names.ts';
 import { sortVersions } from './semver.ts';
 import type { Sources } from './sources.ts';
-import { cleanList, isCanonicalFor, isPseudoVersion, latestOf, unescapeVersion } from './version.ts';
+import {
+  cleanList,
+  isCanonicalFor,
+  isPseudoVersion,
+  latestOf,
+  unescapeVersion,
+} from './version.ts';
 
 const MAX_LIST = 16 * 1024 * 1024;
 const MAX_INFO = 1024 * 1024;
@@ -37,7 +43,8 @@ export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerReq
         key,
         freshness,
         fetch: (signal) => fetchLatest(parts, name.module, signal),
-        fallback: (previous) => (previous ? Promise.resolve(undefined) : storedLatest(parts, name.module)),
+        fallback: (previous) =>
+          previous ? Promise.resolve(undefined) : storedLatest(parts, name.module),
       };
     case 'query':
       return { key, freshness, fetch: (signal) => fetchInfo(parts, name, signal) };
@@ -45,7 +52,11 @@ export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerReq
 }
 
 /** The union of the upstream's and the store's versions: a tag deleted upstream stays while its files are held. */
-async function fetchList(parts: AnswerParts, module: string, signal: AbortSignal): Promise<AnswerBytes> {
+async function fetchList(
+  parts: AnswerParts,
+  module: string,
+  signal: AbortSignal,
+): Promise<AnswerBytes> {
   const held = completeVersions(parts.store, module);
   held.catch(() => undefined); // awaited below, or the upstream's error goes first
   try {
@@ -58,7 +69,11 @@ async function fetchList(parts: AnswerParts, module: string, signal: AbortSignal
   }
 }
 
-async function storedList({ store }: AnswerParts, module: string, previous: Answer | undefined): Promise<AnswerBytes | undefined> {
+async function storedList(
+  { store }: AnswerParts,
+  module: string,
+  previous: Answer | undefined,
+): Promise<AnswerBytes | undefined> {
   const before = previous ? cleanList(module, Buffer.from(previous.bytes).toString()) : [];
   const versions = [...before, ...(await completeVersions(store, module))];
   return versions.length > 0 ? listOf(versions, 'store') : undefined;
@@ -66,7 +81,14 @@ async function storedList({ store }: AnswerParts, module: string, previous: Answ
 
 function listOf(versions: readonly string[], source: string): AnswerBytes {
   const shown = new Set(versions.filter((version) => !isPseudoVersion(version)));
-  return { bytes: Buffer.from(sortVersions(shown).map((version) => `${version}\n`).join('')), source };
+  return {
+    bytes: Buffer.from(
+      sortVersions(shown)
+        .map((version) => `${version}\n`)
+        .join(''),
+    ),
+    source,
+  };
 }
 
 async function upstreamVersions({ sources }: AnswerParts, module: string, signal: AbortSignal) {
@@ -74,13 +96,18 @@ async function upstreamVersions({ sources }: AnswerParts, module: string, signal
   return sources.firstAnswer(module, undefined, async (fetcher) => {
     const { body, source } = await fetcher.fetch(path, signal);
     const text = (await readAll(body, MAX_LIST)).toString();
-    if (/^\s*</.test(text)) throw new LarderError('bad_content', "the upstream's list of versions is HTML");
+    if (/^\s*</.test(text))
+      throw new LarderError('bad_content', "the upstream's list of versions is HTML");
     return { versions: cleanList(module, text), source };
   });
 }
 
 /** Where the upstream has no @latest, it is made from its list. */
-async function fetchLatest(parts: AnswerParts, module: string, signal: AbortSignal): Promise<AnswerBytes> {
+async function fetchLatest(
+  parts: AnswerParts,
+  module: string,
+  signal: AbortSignal,
+): Promise<AnswerBytes> {
   try {
     return await fetchInfo(parts, { kind: 'latest', module }, signal);
   } catch (error) {
@@ -90,20 +117,27 @@ async function fetchLatest(parts: AnswerParts, module: string, signal: AbortSign
       () => [],
     );
     const version = latestOf(own);
-    if (version !== undefined) return fetchInfo(parts, { kind: 'file', module, version, ext: 'info' }, signal);
+    if (version !== undefined)
+      return fetchInfo(parts, { kind: 'file', module, version, ext: 'info' }, signal);
     const stored = await storedLatest(parts, module);
     if (stored) return stored;
     throw error;
   }
 }
 
-async function storedLatest({ store }: AnswerParts, module: string): Promise<AnswerBytes | undefined> {
+async function storedLatest(
+  { store }: AnswerParts,
+  module: string,
+): Promise<AnswerBytes | undefined> {
   const version = latestOf(await completeVersions(store, module));
   if (version === undefined) return undefined;
   const info = await store.open(keyOf({ kind: 'file', module, version, ext: 'info' }));
   if (info === undefined) return undefined;
   try {
-    return { bytes: await readAll(info.body.read(0, undefined, AbortSignal.timeout(10_000)), MAX_INFO), source: 'store' };
+    return {
+      bytes: await readAll(info.body.read(0, undefined, AbortSignal.timeout(10_000)), MAX_INFO),
+      source: 'store',
+    };
   } finally {
     info.body.close();
   }
@@ -120,7 +154,10 @@ async function fetchInfo(
     const bytes = await readAll(body, MAX_INFO);
     const { version } = parseInfo(bytes);
     if (isCanonicalFor(name.module, version)) return { bytes, source };
-    throw new LarderError('bad_content', `the upstream's answer names a version that ${name.module} cannot have`);
+    throw new LarderError(
+      'bad_content',
+      `the upstream's answer names a version that ${name.module} cannot have`,
+    );
   });
 }
 

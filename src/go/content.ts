@@ -14,7 +14,11 @@ import type { SumGate } from './sum-gate.ts';
 import type { ZipChecker } from './zip-checker.ts';
 
 const MIB = 1024 * 1024;
-const MAX_BYTES: Readonly<Record<FileExtension, number>> = { info: MIB, mod: 16 * MIB, zip: 500 * MIB };
+const MAX_BYTES: Readonly<Record<FileExtension, number>> = {
+  info: MIB,
+  mod: 16 * MIB,
+  zip: 500 * MIB,
+};
 const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
 
 export interface ContentParts {
@@ -35,9 +39,13 @@ export function contentRequest(parts: ContentParts, name: GoFileName): ContentRe
     upstream: parts.sources.first,
     maxBytes: MAX_BYTES[name.ext],
     fetch: async (signal) =>
-      parts.sources.firstAnswer(name.module, await from(), (fetcher) => fetcher.fetch(path, signal)),
+      parts.sources.firstAnswer(name.module, await from(), (fetcher) =>
+        fetcher.fetch(path, signal),
+      ),
     fetchSize: async (signal) =>
-      parts.sources.firstAnswer(name.module, await from(), (fetcher) => fetcher.fetchSize(path, signal)),
+      parts.sources.firstAnswer(name.module, await from(), (fetcher) =>
+        fetcher.fetchSize(path, signal),
+      ),
     beginCheck: (signal) => begin(parts, name, signal),
     onFill: () => {
       if (name.ext === 'info') parts.readAhead(name);
@@ -72,7 +80,10 @@ function begin(parts: ContentParts, name: GoFileName, signal: AbortSignal): Chec
 function checkInfo(bytes: Uint8Array, name: GoFileName): Record<string, string> {
   const { version } = parseInfo(bytes);
   if (version === name.version) return {};
-  throw new LarderError('bad_content', `the upstream's .info of ${name.module}@${name.version} is of another version`);
+  throw new LarderError(
+    'bad_content',
+    `the upstream's .info of ${name.module}@${name.version} is of another version`,
+  );
 }
 
 function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
@@ -81,7 +92,10 @@ function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: Abo
     async verify(source, _size, sha256) {
       const bytes = await bytesOf(source);
       if (!hasModuleLine(Buffer.from(bytes).toString())) {
-        throw new LarderError('bad_content', `the upstream's .mod of ${name.module}@${name.version} is no go.mod file: it has no module line`);
+        throw new LarderError(
+          'bad_content',
+          `the upstream's .mod of ${name.module}@${name.version} is no go.mod file: it has no module line`,
+        );
       }
       const h1 = goModHash(bytes);
       await lookup({ goModH1: h1 });
@@ -93,7 +107,11 @@ function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: Abo
   };
 }
 
-function zipCheck({ records, sums, zips }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+function zipCheck(
+  { records, sums, zips }: ContentParts,
+  name: GoFileName,
+  signal: AbortSignal,
+): Check {
   const lookup = sums.begin(name, signal);
   return {
     async verify(source, size) {
@@ -110,9 +128,11 @@ function zipCheck({ records, sums, zips }: ContentParts, name: GoFileName, signa
 /** A version never mixes sources: the go.mod in its zip is its .mod. */
 function refuseMix(name: GoFileName, kept: string | undefined, fetched: string): void {
   if (kept === undefined || kept === fetched) return;
-  throw new LarderError('bad_content', `the go.mod in the zip of ${name.module}@${name.version} differs from its .mod`);
+  throw new LarderError(
+    'bad_content',
+    `the go.mod in the zip of ${name.module}@${name.version} differs from its .mod`,
+  );
 }
 
 const bytesOf = (source: StashSource): Promise<Uint8Array> =>
   'bytes' in source ? Promise.resolve(source.bytes) : readFile(source.path);
-

@@ -25,7 +25,12 @@ const MAX_LINES = 8;
 const MAX_BYTES = 600;
 
 /** Answers with an error; where the head is out already, breaks the connection. */
-export function sendError(res: ServerResponse, context: RequestContext, error: LarderError, head: boolean): void {
+export function sendError(
+  res: ServerResponse,
+  context: RequestContext,
+  error: LarderError,
+  head: boolean,
+): void {
   if (res.headersSent) {
     res.destroy();
     return;
@@ -62,7 +67,8 @@ export function sendText(
 }
 
 function retryAfter(error: LarderError): Record<string, string> {
-  const busy = error.code === 'overloaded' || error.code === 'store_failed' || error.code === 'rate_limited';
+  const busy =
+    error.code === 'overloaded' || error.code === 'store_failed' || error.code === 'rate_limited';
   if (!busy) return {};
   return { 'Retry-After': String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))) };
 }

@@ -57,13 +57,23 @@ export class ProxyFetcher {
     );
     response.body.destroy();
     const said = text === '' || text.startsWith('<') ? '' : `: ${text}`;
-    if (status === 404 || status === 410) return new LarderError('not_found', text.startsWith('<') || text === '' ? 'not found' : text);
-    if (status === 401) return new LarderError('upstream_unauthorized', `${host} asks Larder for credentials (401)${said}`);
-    if (status === 403) return new LarderError('upstream_forbidden', `${host} refuses (403)${said}`);
+    if (status === 404 || status === 410)
+      return new LarderError('not_found', text.startsWith('<') || text === '' ? 'not found' : text);
+    if (status === 401)
+      return new LarderError(
+        'upstream_unauthorized',
+        `${host} asks Larder for credentials (401)${said}`,
+      );
+    if (status === 403)
+      return new LarderError('upstream_forbidden', `${host} refuses (403)${said}`);
     if (status === 429) {
       const seconds = Number(header(response, 'retry-after') ?? 1);
       const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : 1000;
-      return new LarderError('rate_limited', `${host} says that it is asked too often (429)${said}`, { retryAfterMs });
+      return new LarderError(
+        'rate_limited',
+        `${host} says that it is asked too often (429)${said}`,
+        { retryAfterMs },
+      );
     }
     return new LarderError('upstream_failed', `${host} answers ${String(status)}${said}`);
   }

@@ -27,7 +27,8 @@ export class VersionIndex {
   /** Called after a file of a version was stored. Resolves true when that made the version complete. Throws LarderError. */
   async stored(name: GoFileName): Promise<boolean> {
     for (const ext of ['info', 'mod', 'zip'] as const) {
-      if (ext !== name.ext && (await this.#store.record(keyOf({ ...name, ext }))) === undefined) return false;
+      if (ext !== name.ext && (await this.#store.record(keyOf({ ...name, ext }))) === undefined)
+        return false;
     }
     const write = this.#writing.then(() => this.#write(name));
     this.#writing = write.catch(() => undefined);
@@ -67,7 +68,10 @@ export class VersionIndex {
     this.#last = Math.max(this.#last + 1, this.#now());
     const time = new Date(this.#last).toISOString();
     const line = `${JSON.stringify({ Path: module, Version: version, Timestamp: time })}\n`;
-    await this.#store.writeDocument(`${FOLDER}/${time.slice(0, 10)}/${time}-${randomUUID().slice(0, 8)}`, Buffer.from(line));
+    await this.#store.writeDocument(
+      `${FOLDER}/${time.slice(0, 10)}/${time}-${randomUUID().slice(0, 8)}`,
+      Buffer.from(line),
+    );
   }
 }
 
@@ -75,7 +79,10 @@ function sinceOf(text: string | null): string {
   if (text === null || text === '') return '';
   const time = Date.parse(text);
   if (SINCE.test(text) && !Number.isNaN(time)) return new Date(time).toISOString();
-  throw new LarderError('invalid', 'since must be a time as RFC 3339 writes it, such as 2026-01-02T15:04:05Z');
+  throw new LarderError(
+    'invalid',
+    'since must be a time as RFC 3339 writes it, such as 2026-01-02T15:04:05Z',
+  );
 }
 
 function limitOf(text: string | null): number {

@@ -12,7 +12,8 @@ export function parseInfo(bytes: Uint8Array): { readonly version: string } {
     throw new LarderError('bad_content', "the upstream's .info is not JSON", { cause });
   }
   const { Version: version, Time: time } = (info ?? {}) as { Version?: unknown; Time?: unknown };
-  if (typeof version !== 'string') throw new LarderError('bad_content', "the upstream's .info has no Version");
+  if (typeof version !== 'string')
+    throw new LarderError('bad_content', "the upstream's .info has no Version");
   if (time !== undefined && (typeof time !== 'string' || !TIME.test(time))) {
     throw new LarderError('bad_content', "the upstream's .info has a Time that is none");
   }

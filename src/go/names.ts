@@ -11,6 +11,7 @@ import {
   unescapePath,
   unescapeUpperCase,
 } from './module-path.ts';
+import { canonical } from './semver.ts';
 import { checkVersion, escapeVersion, isCanonicalFor, unescapeVersion } from './version.ts';
 
 /** The three files of a module version. */
@@ -105,6 +106,7 @@ function versionName(module: string, text: string, ext: FileExtension): GoName {
   if (text.length > MAX_ELEMENT) refuseLength(text);
   if (isCanonicalFor(module, version)) return { kind: 'file', module, version, ext };
   if (ext !== 'info') {
+    if (canonical(version) === version) refuseAbsent(module, version, ext);
     refuse(`there is no .${ext} for it: ${checkVersion(module, version) ?? quote(version)}`);
   }
   if (OWN_QUERIES.has(version)) {
@@ -138,6 +140,12 @@ const isFileExtension = (ext: string): ext is FileExtension =>
 
 function refuse(sentence: string): never {
   throw new LarderError('invalid', sentence);
+}
+
+/** A version as such, but none that this module can have: nothing to correct, it is just not there. */
+function refuseAbsent(module: string, version: string, ext: FileExtension): never {
+  const why = checkVersion(module, version) ?? quote(version);
+  throw new LarderError('not_found', `there is no .${ext} for it: ${why}`, { outcome: 'bypass' });
 }
 
 function refuseModule(text: string): never {

@@ -53,16 +53,29 @@ export function goPlane(parts: GoParts): DataPlane {
     );
   };
 
-  async function answer(req: IncomingMessage, res: ServerResponse, path: string, context: RequestContext): Promise<void> {
+  async function answer(
+    req: IncomingMessage,
+    res: ServerResponse,
+    path: string,
+    context: RequestContext,
+  ): Promise<void> {
     const client = new ClientSignal(res);
     const head = req.method === 'HEAD';
     try {
       if (passedThrough(req, parts.via)) {
-        throw new LarderError('upstream_failed', 'this request has passed through this very Larder already: an upstream leads back to it');
+        throw new LarderError(
+          'upstream_failed',
+          'this request has passed through this very Larder already: an upstream leads back to it',
+        );
       }
       const fetch = !path.startsWith(CACHED_ONLY);
       const own = fetch ? path : path.slice(CACHED_ONLY.length - 1);
-      const ask = { fetch, get signal() { return client.signal; } };
+      const ask = {
+        fetch,
+        get signal() {
+          return client.signal;
+        },
+      };
       if (path === '/index') {
         await parts.index.serve(req, res, context);
         return;
@@ -78,7 +91,9 @@ export function goPlane(parts: GoParts): DataPlane {
       }
       if (name.kind === 'file') {
         const request = contentRequest(content, name);
-        const served = await (head ? parts.pull.head(request, ask) : parts.pull.content(request, ask));
+        const served = await (head
+          ? parts.pull.head(request, ask)
+          : parts.pull.content(request, ask));
         await send(req, res, context, client, name, served);
         return;
       }
@@ -87,7 +102,10 @@ export function goPlane(parts: GoParts): DataPlane {
     } catch (error) {
       if (res.closed) return;
       if (!(error instanceof LarderError)) parts.onMistake(error, context);
-      const known = error instanceof LarderError ? error : new LarderError('store_failed', 'Larder made a mistake; its log says more');
+      const known =
+        error instanceof LarderError
+          ? error
+          : new LarderError('store_failed', 'Larder made a mistake; its log says more');
       sendError(res, context, known, head);
     }
   }
@@ -96,7 +114,9 @@ export function goPlane(parts: GoParts): DataPlane {
     if (!isOurs(path)) return false;
     context.protocol = 'go';
     if (req.method !== 'GET' && req.method !== 'HEAD') {
-      sendText(res, context, 405, 'only GET and HEAD are for this path', false, { Allow: 'GET, HEAD' });
+      sendText(res, context, 405, 'only GET and HEAD are for this path', false, {
+        Allow: 'GET, HEAD',
+      });
       return true;
     }
     void answer(req, res, path, context);
@@ -106,7 +126,10 @@ export function goPlane(parts: GoParts): DataPlane {
 
 /** Anything with an `@` is meant for this protocol, however malformed. */
 const isOurs = (path: string): boolean =>
-  path.includes('/@') || path === '/index' || path.startsWith('/sumdb/') || path.startsWith(CACHED_ONLY);
+  path.includes('/@') ||
+  path === '/index' ||
+  path.startsWith('/sumdb/') ||
+  path.startsWith(CACHED_ONLY);
 
 async function send(
   req: IncomingMessage,
@@ -117,10 +140,15 @@ async function send(
   served: Served | ServedAnswer,
 ): Promise<void> {
   context.outcome = served.outcome;
-  const contentType = name.kind === 'file' ? TYPES[name.ext] : name.kind === 'list' ? TEXT : TYPES.info;
-  const cacheControl = 'maxAgeMs' in served ? `public, max-age=${String(Math.floor(served.maxAgeMs / 1000))}` : IMMUTABLE;
+  const contentType =
+    name.kind === 'file' ? TYPES[name.ext] : name.kind === 'list' ? TEXT : TYPES.info;
+  const cacheControl =
+    'maxAgeMs' in served
+      ? `public, max-age=${String(Math.floor(served.maxAgeMs / 1000))}`
+      : IMMUTABLE;
   const { body, record } = served;
-  const stale = served.outcome === 'stale' ? { headers: { Warning: '110 larder "Response is Stale"' } } : {};
+  const stale =
+    served.outcome === 'stale' ? { headers: { Warning: '110 larder "Response is Stale"' } } : {};
   await serve(req, res, context, client, { body, record, contentType, cacheControl, ...stale });
 }
 

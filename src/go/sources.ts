@@ -45,7 +45,11 @@ export class Sources {
     if (this.#isPrivate(module)) throw notBuilt();
     let last: LarderError | undefined;
     for (const { fetcher, onAnyError } of this.#order(preferred)) {
-      if (fetcher === 'off') throw last ?? new LarderError('not_cached', 'module look-ups are off (LARDER_GO_UPSTREAM has off)');
+      if (fetcher === 'off')
+        throw (
+          last ??
+          new LarderError('not_cached', 'module look-ups are off (LARDER_GO_UPSTREAM has off)')
+        );
       if (fetcher === 'direct') throw last ? withHint(last) : notBuilt();
       try {
         return await ask(fetcher);
@@ -60,14 +64,22 @@ export class Sources {
 
   #order(preferred: string | undefined): readonly Step[] {
     if (preferred === undefined || preferred === this.first) return this.#steps;
-    const found = this.#steps.find(({ fetcher }) => typeof fetcher !== 'string' && fetcher.source === preferred);
+    const found = this.#steps.find(
+      ({ fetcher }) => typeof fetcher !== 'string' && fetcher.source === preferred,
+    );
     return found ? [found, ...this.#steps.filter((step) => step !== found)] : this.#steps;
   }
 }
 
 const notBuilt = () =>
-  new LarderError('unsupported', 'fetching from version control (direct) is not yet built: give LARDER_GO_UPSTREAM a Go proxy that has this module');
+  new LarderError(
+    'unsupported',
+    'fetching from version control (direct) is not yet built: give LARDER_GO_UPSTREAM a Go proxy that has this module',
+  );
 
 /** What the proxies said stays the answer; that the list goes on is told beside it. */
 const withHint = (error: LarderError) =>
-  new LarderError(error.code, `${error.message}\n(direct, the next step of the upstream list, is not yet built)`);
+  new LarderError(
+    error.code,
+    `${error.message}\n(direct, the next step of the upstream list, is not yet built)`,
+  );

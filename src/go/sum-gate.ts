@@ -41,7 +41,10 @@ export class SumGate {
         if (error instanceof LarderError && error.code === 'checksum_mismatch') throw error;
         const reason = messageOf(error);
         if (policy === 'require') {
-          throw new LarderError('upstream_failed', `the checksum database cannot verify ${module}@${version}: ${reason}`);
+          throw new LarderError(
+            'upstream_failed',
+            `the checksum database cannot verify ${module}@${version}: ${reason}`,
+          );
         }
         listener.unverified({ key: keyOf(name), reason });
         return;

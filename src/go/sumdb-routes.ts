@@ -39,9 +39,13 @@ export class SumdbRoutes {
     const database = this.#database;
     const prefix = `/sumdb/${database?.name ?? ''}/`;
     const decoded = decode(path);
-    if (database === undefined || !decoded.startsWith(prefix)) throw new LarderError('not_found', 'this checksum database is not proxied here', { outcome: 'bypass' });
+    if (database === undefined || !decoded.startsWith(prefix))
+      throw new LarderError('not_found', 'this checksum database is not proxied here', {
+        outcome: 'bypass',
+      });
     const wanted = parseSumdbPath(decoded.slice(prefix.length));
-    if (wanted === undefined) throw new LarderError('invalid', 'this is no path of a checksum database');
+    if (wanted === undefined)
+      throw new LarderError('invalid', 'this is no path of a checksum database');
     if (wanted.kind === 'supported') {
       sendText(res, context, 200, 'supported', req.method === 'HEAD');
       return;
@@ -50,19 +54,28 @@ export class SumdbRoutes {
       throw new LarderError('denied', 'this name is never looked up in a checksum database');
     }
     const held = await database.source.held(`/${decoded.slice(prefix.length)}`);
-    if (held === undefined && !fetch) throw new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
+    if (held === undefined && !fetch)
+      throw new LarderError(
+        'not_cached',
+        'not in the store, and nothing may be fetched for this request',
+      );
     const bytes = held ?? (await this.#ask(database, wanted, client.signal));
     context.outcome = held ? 'hit' : 'miss';
     const lasting = wanted.kind === 'lookup' || (wanted.kind === 'tile' && isFull(wanted.tile));
     await serve(req, res, context, client, {
       body: memoryBody(bytes),
       record: undefined,
-      contentType: wanted.kind === 'tile' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
+      contentType:
+        wanted.kind === 'tile' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
       cacheControl: lasting ? IMMUTABLE : 'public, max-age=60',
     });
   }
 
-  #ask({ client }: SumdbProxied, wanted: Exclude<SumdbPath, { kind: 'supported' }>, signal: AbortSignal): Promise<Uint8Array> {
+  #ask(
+    { client }: SumdbProxied,
+    wanted: Exclude<SumdbPath, { kind: 'supported' }>,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
     switch (wanted.kind) {
       case 'latest':
         return client.latest(signal);

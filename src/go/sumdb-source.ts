@@ -88,7 +88,11 @@ export class CachedSumdb implements SumdbSource, LatestHead {
         }
       }
     }
-    const direct = new ProxyFetcher(new URL(setting.url ?? `https://${setting.name}`), client, timeouts);
+    const direct = new ProxyFetcher(
+      new URL(setting.url ?? `https://${setting.name}`),
+      client,
+      timeouts,
+    );
     return (path: string, own: AbortSignal) => get(direct, path, own);
   }
 }

@@ -2,8 +2,7 @@ import { LarderError } from '../engine/errors.ts';
 
 /** One step of a GOPROXY list. */
 export type UpstreamStep = (
-  | { readonly kind: 'proxy'; readonly url: URL }
-  | { readonly kind: 'direct' | 'off' }
+  { readonly kind: 'proxy'; readonly url: URL } | { readonly kind: 'direct' | 'off' }
 ) & {
   /** Go on to the next step on any error (`|`), not on 404 and 410 alone (`,`). */
   readonly onAnyError: boolean;
@@ -24,7 +23,10 @@ export function parseUpstreamList(text: string): UpstreamStep[] {
     steps.push({ kind: 'proxy', url: parseUrl(word), onAnyError });
   }
   if (steps.length === 0) {
-    throw new LarderError('invalid', 'it names no upstream: give URLs with , or | between them, direct, or off');
+    throw new LarderError(
+      'invalid',
+      'it names no upstream: give URLs with , or | between them, direct, or off',
+    );
   }
   return steps;
 }
@@ -32,7 +34,11 @@ export function parseUpstreamList(text: string): UpstreamStep[] {
 function parseUrl(word: string): URL {
   // as in Go, a bare host means https
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:/i.test(word) ? word : `https://${word}`);
-  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:') || url.hostname === '') {
+  if (
+    url === null ||
+    (url.protocol !== 'https:' && url.protocol !== 'http:') ||
+    url.hostname === ''
+  ) {
     throw new LarderError('invalid', 'an upstream must be an http or https URL, direct, or off');
   }
   if (url.search !== '' || url.hash !== '') {

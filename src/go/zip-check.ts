@@ -109,7 +109,8 @@ export function checkTinyZip(request: ZipCheckRequest): ZipCheckResult | undefin
     if (listing.unpackedBytes > TINY_UNPACKED || listing.entries.length > TINY_ENTRIES) {
       return undefined;
     }
-    return summarize(listing, hashSmall(zip, listing).sums);
+    const { sums, large } = hashSmall(zip, listing);
+    return large.length > 0 ? undefined : summarize(listing, sums);
   } catch (error) {
     throw inZip(request, error);
   } finally {
@@ -178,13 +179,12 @@ function goModProblem(path: string): string | undefined {
 function hashSmall(zip: ZipBytes, { entries, prefix }: Listing): { sums: Sums; large: ZipEntry[] } {
   const sums: Sums = [];
   const large: ZipEntry[] = [];
-  const atOnce = Math.min(AT_ONCE, zip.reach);
   for (const entry of entries) {
     try {
       if (entry.name.endsWith('/')) {
         checkFolder(zip, entry);
         sums.push([entry.name, SHA256_OF_NOTHING]);
-      } else if (Math.max(entry.packed, entry.unpacked) > atOnce) {
+      } else if (entry.packed > zip.reach || Math.max(entry.packed, entry.unpacked) > AT_ONCE) {
         large.push(entry);
       } else {
         sums.push([entry.name, hashAtOnce(zip, entry)]);

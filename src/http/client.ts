@@ -92,18 +92,31 @@ export class UpstreamClient {
     await this.#dispatcher.destroy();
   }
 
-  async #follow(request: UpstreamRequest, signal: AbortSignal, triesLeft: number): Promise<UpstreamResponse> {
+  async #follow(
+    request: UpstreamRequest,
+    signal: AbortSignal,
+    triesLeft: number,
+  ): Promise<UpstreamResponse> {
     let { url } = request;
     let headers = request.headers ?? {};
     for (let hops = 0; ; hops++) {
       const response = await this.#exchange({ ...request, url, headers }, signal);
       const location = response.headers['location'];
       if (!isRedirect(response.statusCode) || typeof location !== 'string') {
-        return { status: response.statusCode, headers: response.headers, url, body: response.body, triesLeft };
+        return {
+          status: response.statusCode,
+          headers: response.headers,
+          url,
+          body: response.body,
+          triesLeft,
+        };
       }
       response.body.destroy();
       if (hops === MAX_REDIRECTS) {
-        throw new LarderError('upstream_failed', `${request.url.host} redirects more than ${String(MAX_REDIRECTS)} times`);
+        throw new LarderError(
+          'upstream_failed',
+          `${request.url.host} redirects more than ${String(MAX_REDIRECTS)} times`,
+        );
       }
       ({ url, headers } = await nextHop(url, location, headers));
     }
@@ -145,7 +158,8 @@ export const timedOut = (url: URL, ms: number): LarderError =>
   new LarderError('upstream_timeout', `fetch timed out: ${url.host} was silent for ${explain(ms)}`);
 
 const isTransient = (status: number) => status === 500 || (status >= 502 && status <= 504);
-const isRedirect = (status: number) => status >= 301 && status <= 308 && status !== 304 && status !== 305 && status !== 306;
+const isRedirect = (status: number) =>
+  status >= 301 && status <= 308 && status !== 304 && status !== 305 && status !== 306;
 
 function basicAuth(url: URL): Record<string, string> {
   if (url.username === '' && url.password === '') return {};

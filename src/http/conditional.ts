@@ -63,7 +63,10 @@ function suffix(length: number, size: number | undefined): ByteRange | 'whole' |
 }
 
 /** If-Range compares strongly; a date must be the very one (§13.1.5). */
-function stillTheSame(ifRange: string | string[] | undefined, { etag, modifiedMs }: Validators): boolean {
+function stillTheSame(
+  ifRange: string | string[] | undefined,
+  { etag, modifiedMs }: Validators,
+): boolean {
   if (ifRange === undefined) return true;
   if (typeof ifRange !== 'string') return false;
   if (ifRange.startsWith('"') || ifRange.startsWith('W/')) return ifRange === etag;

@@ -3,7 +3,12 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { LarderError } from '../engine/errors.ts';
-import { timedOut, type UpstreamClient, type UpstreamRequest, type UpstreamResponse } from './client.ts';
+import {
+  timedOut,
+  type UpstreamClient,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from './client.ts';
 import { unreachable } from './failures.ts';
 
 export interface Download {
@@ -14,7 +19,11 @@ export interface Download {
 }
 
 /** The body of a 200 answer to this request. Throws LarderError for what is no plain body. */
-export function download(client: UpstreamClient, request: UpstreamRequest, response: UpstreamResponse): Download {
+export function download(
+  client: UpstreamClient,
+  request: UpstreamRequest,
+  response: UpstreamResponse,
+): Download {
   const { host } = request.url;
   const refuse = (why: string): never => {
     response.body.destroy();
@@ -22,7 +31,8 @@ export function download(client: UpstreamClient, request: UpstreamRequest, respo
   };
   if (response.status !== 200) refuse(`answers ${String(response.status)} where a 200 was due`);
   const encoding = header(response, 'content-encoding');
-  if (encoding !== undefined && encoding !== 'identity') refuse(`sends ${encoding} where it was asked for the bytes as they are`);
+  if (encoding !== undefined && encoding !== 'identity')
+    refuse(`sends ${encoding} where it was asked for the bytes as they are`);
   return { size: lengthOf(response), body: whole(client, request, response) };
 }
 
@@ -32,7 +42,8 @@ export async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number)
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > maxBytes) throw new LarderError('bad_content', `the answer is larger than ${String(maxBytes)} bytes`);
+    if (size > maxBytes)
+      throw new LarderError('bad_content', `the answer is larger than ${String(maxBytes)} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -48,7 +59,7 @@ async function* whole(
   const handedOn = createHash('sha256');
   let received = 0;
   let skip = 0;
-  for (let response = first; ; ) {
+  for (let response = first; ;) {
     const same = handedOn.copy().digest();
     const broken = yield* transfer(request, response, skip, same, (chunk) => {
       handedOn.update(chunk);
@@ -66,7 +77,11 @@ async function* whole(
     skip = response.status === 200 ? received : 0;
     if (resume && response.status === 206) expectRange(request, response, received, size);
     else if (response.status !== 200) {
-      fail(request, response, `answers ${String(response.status)} to go on with a transfer that broke`);
+      fail(
+        request,
+        response,
+        `answers ${String(response.status)} to go on with a transfer that broke`,
+      );
     }
   }
 }
@@ -108,7 +123,10 @@ async function* transfer(
 }
 
 /** The body, broken off when it is silent for too long. Time that the reader takes for itself does not count. */
-async function* guarded({ url, stallMs, signal }: UpstreamRequest, body: Readable): AsyncGenerator<Uint8Array> {
+async function* guarded(
+  { url, stallMs, signal }: UpstreamRequest,
+  body: Readable,
+): AsyncGenerator<Uint8Array> {
   let waiting = false;
   const timer = setTimeout(() => {
     if (waiting) body.destroy(timedOut(url, stallMs));
@@ -133,10 +151,16 @@ async function* guarded({ url, stallMs, signal }: UpstreamRequest, body: Readabl
   }
 }
 
-function expectRange(request: UpstreamRequest, response: UpstreamResponse, from: number, size: number | undefined): void {
+function expectRange(
+  request: UpstreamRequest,
+  response: UpstreamResponse,
+  from: number,
+  size: number | undefined,
+): void {
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(header(response, 'content-range') ?? '');
   const sameSize = size === undefined || range?.[3] === '*' || Number(range?.[3]) === size;
-  if (Number(range?.[1]) !== from || !sameSize) fail(request, response, 'sends another range than it was asked for');
+  if (Number(range?.[1]) !== from || !sameSize)
+    fail(request, response, 'sends another range than it was asked for');
 }
 
 function fail(request: UpstreamRequest, response: UpstreamResponse, why: string): never {
@@ -155,7 +179,10 @@ export function lengthOf(response: Pick<UpstreamResponse, 'headers'>): number | 
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
 }
 
-export function header(response: Pick<UpstreamResponse, 'headers'>, name: string): string | undefined {
+export function header(
+  response: Pick<UpstreamResponse, 'headers'>,
+  name: string,
+): string | undefined {
   const value = response.headers[name];
   return Array.isArray(value) ? value[0] : value;
 }

@@ -1,7 +1,8 @@
 import { LarderError, messageOf } from '../engine/errors.ts';
 
 /** Name resolution and certificates do not get better by asking at once again; what broke on the wire may. */
-const FINAL = /^(ENOTFOUND|CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)/;
+const FINAL =
+  /^(ENOTFOUND|CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)/;
 
 /** Whether a connection that failed before any byte may be tried again. */
 export const mayTryAgain = (error: unknown): boolean =>
@@ -9,7 +10,9 @@ export const mayTryAgain = (error: unknown): boolean =>
 
 /** What a person should know of a connection that failed: the host, and why. */
 export function unreachable(url: URL, error: unknown): LarderError {
-  return new LarderError('upstream_failed', `${url.host} cannot be reached: ${reason(error)}`, { cause: error });
+  return new LarderError('upstream_failed', `${url.host} cannot be reached: ${reason(error)}`, {
+    cause: error,
+  });
 }
 
 function reason(error: unknown): string {

@@ -27,7 +27,8 @@ export async function nextHop(
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw refused(from, 'to something that is no http or https URL');
   }
-  if (from.protocol === 'https:' && url.protocol === 'http:') throw refused(from, 'from https to http');
+  if (from.protocol === 'https:' && url.protocol === 'http:')
+    throw refused(from, 'from https to http');
   if (url.origin === from.origin) {
     if (url.username === '') [url.username, url.password] = [from.username, from.password];
     return { url, headers };
@@ -39,7 +40,8 @@ export async function nextHop(
 
 async function refuseInner(from: URL, to: URL): Promise<void> {
   const targets = await addresses(to.hostname);
-  if (targets.some((address) => within(linkLocal, address))) throw refused(from, 'to a link-local address');
+  if (targets.some((address) => within(linkLocal, address)))
+    throw refused(from, 'to a link-local address');
   if (!targets.some((address) => within(inner, address))) return;
   const own = await addresses(from.hostname);
   if (!own.some((address) => within(inner, address))) throw refused(from, 'to a private address');

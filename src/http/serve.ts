@@ -85,7 +85,8 @@ export async function serve(
       await send(res, context, body.read(0, undefined, client.signal));
       return;
     }
-    head['Content-Range'] = `bytes ${String(start)}-${String(end - 1)}/${size === undefined ? '*' : String(size)}`;
+    head['Content-Range'] =
+      `bytes ${String(start)}-${String(end - 1)}/${size === undefined ? '*' : String(size)}`;
     head['Content-Length'] = end - start;
     res.writeHead(206, head);
     if (body.bytes) endWith(res, context, body.bytes.subarray(start, end));

@@ -24,7 +24,14 @@ export function createLogger(level: Level | 'silent', target: number | string = 
     maxLength: tooMany,
     periodicFlush: flushEveryMs,
   });
-  const lines = new Lines((text) => out.write(text));
+  const lines = {
+    write(line: string) {
+      out.write(withoutSecrets(line));
+    },
+    flush(done?: (error?: Error) => void) {
+      out.flush(done);
+    },
+  };
   const logger = pino(
     {
       level,
@@ -32,62 +39,20 @@ export function createLogger(level: Level | 'silent', target: number | string = 
       timestamp: isoTime(),
       formatters: { level: (label) => ({ level: label }) },
     },
-    {
-      write(line: string) {
-        lines.write(line);
-      },
-      flush(done?: (error?: Error) => void) {
-        lines.handOver();
-        out.flush(done);
-      },
-    },
+    lines,
   );
   reportDropped(out, logger);
   return logger;
 }
 
-/**
- * Hands on in one piece what is logged in one turn of the event loop: pino's destination takes longer over a write than
- * pino over a line.
- */
-class Lines {
-  readonly #next: (text: string) => void;
-  #text = '';
-
-  constructor(next: (text: string) => void) {
-    this.#next = next;
-    allLines.push(this);
-  }
-
-  write(line: string): void {
-    if (this.#text === '') setImmediate(this.handOver);
-    this.#text += line;
-    if (this.#text.length > enough) this.handOver();
-  }
-
-  readonly handOver = (): void => {
-    if (this.#text === '') return;
-    const text = this.#text;
-    this.#text = '';
-    this.#next(withoutSecrets(text));
-  };
-}
-
-const allLines: Lines[] = [];
-// Comes before the destination's own listener, which writes what it was handed.
-process.on('exit', () => {
-  for (const lines of allLines) lines.handOver();
-});
-
 interface Droppy {
-  on(event: 'drop', listener: (text: string) => void): unknown;
-  on(event: 'drain', listener: () => void): unknown;
+  on(event: 'drop' | 'drain', listener: () => void): unknown;
 }
 
 function reportDropped(out: Droppy, logger: Logger): void {
   let dropped = 0;
-  out.on('drop', (text) => {
-    dropped += text.split('\n').length - 1;
+  out.on('drop', () => {
+    dropped++;
   });
   out.on('drain', () => {
     if (dropped === 0) return;
@@ -101,9 +66,9 @@ const urlCredentials = /(:\/\/)[^\s/@"\\]*@/g;
 const headerCredentials = /("(?:proxy-)?authorization":)(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\])/gi;
 const spokenCredentials = /\b(Bearer|Basic) [A-Za-z0-9+/=._~-]{8,}/gi;
 
-/** Lines of JSON without credentials. */
-function withoutSecrets(lines: string): string {
-  let clean = lines;
+/** A line of JSON without credentials. */
+function withoutSecrets(line: string): string {
+  let clean = line;
   if (clean.includes('://')) clean = clean.replace(urlCredentials, '$1***@');
   if (clean.includes('uthorization') || clean.includes('earer ') || clean.includes('asic '))
     clean = clean.replace(headerCredentials, '$1"***"').replace(spokenCredentials, '$1 ***');

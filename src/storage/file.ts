@@ -2,7 +2,18 @@
 // what has no readable record of the right size is not there. One process a folder.
 
 import { constants } from 'node:fs';
-import { access, copyFile, link, mkdir, open, readFile, readdir, rename, unlink, writeFile } from 'node:fs/promises';
+import {
+  access,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readFile,
+  readdir,
+  rename,
+  unlink,
+  writeFile,
+} from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { LarderError, messageOf } from '../engine/errors.ts';
@@ -54,7 +65,11 @@ export class FileStore implements Store {
               at += chunk.length;
               yield chunk;
             }
-            if (at < stop) throw new LarderError('store_failed', 'a stored file became shorter while it was read');
+            if (at < stop)
+              throw new LarderError(
+                'store_failed',
+                'a stored file became shorter while it was read',
+              );
           },
           close: () => void handle.close(),
         },
@@ -66,7 +81,11 @@ export class FileStore implements Store {
     return this.#io(key, 'record', (file) => this.#readRecord(file));
   }
 
-  async stash(key: string, source: StashSource, record: ContentRecord): Promise<'stored' | 'present'> {
+  async stash(
+    key: string,
+    source: StashSource,
+    record: ContentRecord,
+  ): Promise<'stored' | 'present'> {
     const done = await this.#io(key, 'stash', async (file) => {
       if ((await this.#readRecord(file)) !== undefined) return 'present' as const;
       await mkdir(path.dirname(file), { recursive: true });
@@ -83,7 +102,8 @@ export class FileStore implements Store {
       }
       return 'stored' as const;
     });
-    if (done === undefined) throw new LarderError('store_failed', 'the name cannot be kept on this file system');
+    if (done === undefined)
+      throw new LarderError('store_failed', 'the name cannot be kept on this file system');
     return done;
   }
 
@@ -110,7 +130,9 @@ export class FileStore implements Store {
   }
 
   async list(folder: string): Promise<string[]> {
-    const entries = await this.#io(folder, 'list', (file) => readdir(file, { withFileTypes: true }));
+    const entries = await this.#io(folder, 'list', (file) =>
+      readdir(file, { withFileTypes: true }),
+    );
     return (entries ?? [])
       .filter((entry) => !entry.name.endsWith(RECORD))
       .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
@@ -146,7 +168,11 @@ export class FileStore implements Store {
   }
 
   /** Undefined for what is not there. Names that leave the root are refused. */
-  async #io<T>(key: string, operation: string, run: (file: string) => Promise<T>): Promise<T | undefined> {
+  async #io<T>(
+    key: string,
+    operation: string,
+    run: (file: string) => Promise<T>,
+  ): Promise<T | undefined> {
     const file = path.join(this.#root, key);
     if (file !== this.#root && !file.startsWith(this.#root + path.sep)) {
       throw new LarderError('invalid', 'a name may not leave the store');
@@ -155,7 +181,8 @@ export class FileStore implements Store {
       return await run(file);
     } catch (error) {
       if (error instanceof LarderError) throw error;
-      if (operation !== 'stash' && operation !== 'writeDocument' && isMissing(error)) return undefined;
+      if (operation !== 'stash' && operation !== 'writeDocument' && isMissing(error))
+        return undefined;
       throw new LarderError('store_failed', `the store cannot ${operation}: ${messageOf(error)}`, {
         cause: error,
         retryAfterMs: 5000,

@@ -155,11 +155,7 @@ describe('paths of the GOPROXY protocol', () => {
       '/example.com/m/@v/v1.0.zip',
       '/example.com/m/@v/v1.0.0+meta.mod',
     ],
-    ...[
-      '/example.com/m/@v/v2.0.0.mod',
-      '/example.com/k/v2/@v/v1.0.0.zip',
-      '/example.com/m/@v/1.0.0.zip',
-    ],
+    ...['/example.com/m/@v/1.0.0.zip'],
     ...['/example.com/m/@v/v1.0.0.0.zip', '/example.com/m/@v/main.mod'],
     ...['latest', 'upgrade', 'patch'].flatMap((word) =>
       ['info', 'mod', 'zip'].map((ext) => `/example.com/m/@v/${word}.${ext}`),
@@ -336,3 +332,12 @@ describe('any path', () => {
     );
   });
 });
+
+it.each(['/example.com/m/@v/v2.0.0.mod', '/example.com/k/v2/@v/v1.0.0.zip'])(
+  '%s is of a version that the module cannot have: not there',
+  (path) => {
+    expect(() => parseGoPath(path)).toThrow(
+      expect.objectContaining({ code: 'not_found', outcome: 'bypass' }),
+    );
+  },
+);

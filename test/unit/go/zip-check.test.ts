@@ -211,3 +211,24 @@ describe('case folding', () => {
     expect(foldCase(one)).not.toBe(foldCase(other));
   });
 });
+
+describe('the check on the event loop', () => {
+  // entries that unpack to more than the whole zip were left out of it once
+  const long = 'x'.repeat(5000);
+
+  it('hashes what unpacks to more than its zip, as the other one does', async () => {
+    const bytes = writeZip([goMod, file('a.txt', { content: long })]);
+    const request = { source: { bytes }, size: bytes.length, module: MODULE, version: VERSION };
+    expect(bytes.length).toBeLessThan(long.length);
+    expect(checkTinyZip(request)).toEqual(await checkZip(request));
+  });
+
+  it('refuses a declared size that is larger than the zip and the content', () => {
+    const bytes = writeZip([
+      goMod,
+      { ...file('a.txt', { content: 'x'.repeat(50) }), declaredUnpacked: 5000 },
+    ]);
+    const request = { source: { bytes }, size: bytes.length, module: MODULE, version: VERSION };
+    expect(() => checkTinyZip(request)).toThrow(/shorter than the zip declares/);
+  });
+});
