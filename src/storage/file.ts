@@ -1,7 +1,7 @@
-// Content and documents in a folder. Bytes come in by temp, fsync and link, their record after them as the commit mark:
+// Content and documents in a folder. Bytes come in by temp and rename, their record after them as the commit mark:
 // what has no readable record of the right size is not there. One process a folder.
 
-import { constants } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import {
   access,
   copyFile,
@@ -14,8 +14,9 @@ import {
   unlink,
   writeFile,
 } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { LarderError, messageOf } from '../engine/errors.ts';
 import { readFile as readChunks } from '../engine/file-body.ts';
 import { memoryBody } from '../engine/memory-body.ts';
@@ -25,6 +26,9 @@ import type { ContentRecord, StashSource, Store, StoredContent } from '../engine
 const SMALL = 64 * 1024;
 const RECORD = '.record';
 const TEMP = '.tmp';
+
+/** As on the disk: `synced` is false until the bytes are known to outlive a power cut. */
+type FileRecord = ContentRecord & { readonly synced?: false };
 
 export class FileStore implements Store {
   readonly #root: string;
@@ -92,14 +96,17 @@ export class FileStore implements Store {
       const temp = this.#temp();
       try {
         await place(source, temp);
-        await sync(temp);
         // a rename replaces what lies there without a record: a leftover of a kill
         await rename(temp, file);
-        await this.#replace(file + RECORD, Buffer.from(JSON.stringify(record)));
       } catch (error) {
         await unlink(temp).catch(() => undefined);
         throw error;
       }
+      // In place before the disk has it, so that a kill right after an answer loses nothing. A power cut may: until the
+      // record says that the bytes are synced, whoever opens them hashes them first.
+      await this.#writeRecord(file, { ...record, synced: false });
+      await sync(file);
+      await this.#writeRecord(file, record);
       return 'stored' as const;
     });
     if (done === undefined)
@@ -145,11 +152,20 @@ export class FileStore implements Store {
 
   async #readRecord(file: string): Promise<ContentRecord | undefined> {
     try {
-      return JSON.parse(await readFile(file + RECORD, 'utf8')) as ContentRecord;
+      const { synced, ...record } = JSON.parse(await readFile(file + RECORD, 'utf8')) as FileRecord;
+      if (synced !== false) return record;
+      if ((await sha256Of(file)) !== record.sha256) return undefined;
+      await sync(file);
+      await this.#writeRecord(file, record);
+      return record;
     } catch (error) {
       if (isMissing(error) || error instanceof SyntaxError) return undefined;
       throw error;
     }
+  }
+
+  #writeRecord(file: string, record: FileRecord): Promise<void> {
+    return this.#replace(file + RECORD, Buffer.from(JSON.stringify(record)));
   }
 
   async #replace(file: string, bytes: Uint8Array): Promise<void> {
@@ -204,13 +220,19 @@ async function place(source: StashSource, temp: string): Promise<void> {
 }
 
 /** Content alone is worth it: a record or an answer that a power cut spoils is found out when it is read. */
-async function sync(temp: string): Promise<void> {
-  const file = await open(temp, 'r+');
+async function sync(file: string): Promise<void> {
+  const handle = await open(file, 'r+');
   try {
-    await file.sync();
+    await handle.sync();
   } finally {
-    await file.close();
+    await handle.close();
   }
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
 }
 
 function isMissing(error: unknown): boolean {
