@@ -85,7 +85,7 @@ async function serve(): Promise<number> {
   const { LarderError } = await import('./engine/errors.ts');
   const { createLogger } = await import('./observability/logger.ts');
   try {
-    const config = loadConfig(process.env, goChecks);
+    const config = loadConfig(undefined, goChecks);
     const logger = createLogger(config.logLevel);
     const app = await compose(config, logger);
     const address = await app.server.listen();

@@ -152,7 +152,9 @@ export class Fill {
         return;
       }
       await this.#fetchAndVerify();
-      await this.#stash(lease.lost);
+      const stash = this.#stash(lease.lost);
+      this.#spool.complete();
+      await stash;
     } finally {
       lease.lost.removeEventListener('abort', onLost);
       await lease.release();
@@ -185,7 +187,6 @@ export class Fill {
     const extra = await check.verify(this.#spool.source(), size, sha256);
     const time = new Date(this.#ports.now()).toISOString();
     this.#record = { size, sha256, time, source: fetched.source, extra };
-    this.#spool.complete();
   }
 
   #refuseAbove(bytes: number): void {
@@ -196,7 +197,7 @@ export class Fill {
     );
   }
 
-  /** No client waits for this, and none sees it fail. */
+  /** Begins before the last chunk goes out; no client waits for it, and none sees it fail. */
   async #stash(lost: AbortSignal): Promise<void> {
     const { store, listener } = this.#ports;
     const { key } = this.#request;

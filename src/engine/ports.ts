@@ -87,7 +87,7 @@ export interface Lock {
 
 export interface Clock {
   /** Milliseconds since the epoch. */
-  now(): number;
+  readonly now: () => number;
 }
 
 export const systemClock: Clock = { now: () => Date.now() };

@@ -6,6 +6,7 @@
 // and for answers: fresh → serve; else ask the upstream, and fall back on what is held, by cause.
 // The outcome word is decided here and nowhere else.
 
+import { Readable } from 'node:stream';
 import type { Answer, AnswerBytes, Answers } from './answers.ts';
 import { LarderError } from './errors.ts';
 import type { Failures } from './failures.ts';
@@ -232,4 +233,4 @@ function once<T>(running: Map<string, Promise<T>>, key: string, run: () => Promi
 const notCached = () =>
   new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
 
-async function* noBytes(): AsyncGenerator<Uint8Array> {}
+const noBytes = (): AsyncIterable<Uint8Array> => Readable.from([]);

@@ -154,5 +154,5 @@ async function send(
 
 function passedThrough(req: IncomingMessage, via: string): boolean {
   const { via: seen } = req.headers;
-  return seen !== undefined && seen.includes(via);
+  return seen?.includes(via) ?? false;
 }

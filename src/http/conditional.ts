@@ -7,9 +7,7 @@ export interface Validators {
   readonly modifiedMs: number | undefined;
 }
 
-export interface RequestHeaders {
-  readonly [name: string]: string | string[] | undefined;
-}
+export type RequestHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
 /** Whether the client has these bytes already: 304. If-None-Match goes before If-Modified-Since (§13.2.2). */
 export function notModified(headers: RequestHeaders, { etag, modifiedMs }: Validators): boolean {

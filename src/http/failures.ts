@@ -28,7 +28,7 @@ function reason(error: unknown): string {
     case 'UND_ERR_CONNECT_TIMEOUT':
       return 'no connection in time';
     default:
-      return code === '' ? messageOf(error) : `${code}`;
+      return code === '' ? messageOf(error) : code;
   }
 }
 

@@ -34,8 +34,8 @@ export async function nextHop(
     return { url, headers };
   }
   await refuseInner(from, url);
-  const { authorization: _, ...rest } = headers;
-  return { url, headers: rest };
+  const rest = Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization');
+  return { url, headers: Object.fromEntries(rest) };
 }
 
 async function refuseInner(from: URL, to: URL): Promise<void> {

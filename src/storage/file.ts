@@ -91,20 +91,25 @@ export class FileStore implements Store {
     record: ContentRecord,
   ): Promise<'stored' | 'present'> {
     const done = await this.#io(key, 'stash', async (file) => {
-      if ((await this.#readRecord(file)) !== undefined) return 'present' as const;
-      await mkdir(path.dirname(file), { recursive: true });
-      const temp = this.#temp();
+      const [bytesTemp, recordTemp] = [this.#temp(), this.#temp()];
+      // In place before the disk has it, and in few steps, so that a kill right after an answer loses nothing. A power
+      // cut may: until the record says that the bytes are synced, whoever opens them hashes them first.
+      const unsynced = Buffer.from(
+        JSON.stringify({ ...record, synced: false } satisfies FileRecord),
+      );
       try {
-        await place(source, temp);
-        // a rename replaces what lies there without a record: a leftover of a kill
-        await rename(temp, file);
-      } catch (error) {
-        await unlink(temp).catch(() => undefined);
-        throw error;
+        const [present] = await Promise.all([
+          this.#readRecord(file),
+          place(source, bytesTemp),
+          writeFile(recordTemp, unsynced, { flag: 'wx' }),
+        ]);
+        if (present) return 'present' as const;
+        await Promise.all([moveInto(bytesTemp, file), moveInto(recordTemp, file + RECORD)]);
+      } finally {
+        await Promise.all(
+          [bytesTemp, recordTemp].map((temp) => unlink(temp).catch(() => undefined)),
+        );
       }
-      // In place before the disk has it, so that a kill right after an answer loses nothing. A power cut may: until the
-      // record says that the bytes are synced, whoever opens them hashes them first.
-      await this.#writeRecord(file, { ...record, synced: false });
       await sync(file);
       await this.#writeRecord(file, record);
       return 'stored' as const;
@@ -119,10 +124,7 @@ export class FileStore implements Store {
   }
 
   async writeDocument(key: string, bytes: Uint8Array): Promise<void> {
-    await this.#io(key, 'writeDocument', async (file) => {
-      await mkdir(path.dirname(file), { recursive: true });
-      await this.#replace(file, bytes);
-    });
+    await this.#io(key, 'writeDocument', (file) => this.#replace(file, bytes));
   }
 
   async delete(key: string): Promise<void> {
@@ -172,7 +174,7 @@ export class FileStore implements Store {
     const temp = this.#temp();
     try {
       await place({ bytes }, temp);
-      await rename(temp, file);
+      await moveInto(temp, file);
     } catch (error) {
       await unlink(temp).catch(() => undefined);
       throw error;
@@ -205,6 +207,15 @@ export class FileStore implements Store {
       });
     }
   }
+}
+
+/** A rename, which replaces what a killed process left; the folder is made only where it lacks. */
+async function moveInto(temp: string, file: string): Promise<void> {
+  await rename(temp, file).catch(async (error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await mkdir(path.dirname(file), { recursive: true });
+    await rename(temp, file);
+  });
 }
 
 /** A finished file of its own: linked from the spool where that is on the same disk, else copied. */
