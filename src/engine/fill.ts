@@ -6,6 +6,9 @@ import { LarderError, messageOf } from './errors.ts';
 import type { Body, ContentRecord, Fetched, Listener, Lock, Store, StashSource } from './ports.ts';
 import { Spool } from './spool.ts';
 
+/** How long the last chunk may wait for a store to have the bytes in place. */
+const PLACING_MS = 10;
+
 /** Checks the bytes of one fill. */
 export interface Check {
   /**
@@ -152,9 +155,7 @@ export class Fill {
         return;
       }
       await this.#fetchAndVerify();
-      const stash = this.#stash(lease.lost);
-      this.#spool.complete();
-      await stash;
+      await this.#stash(lease.lost);
     } finally {
       lease.lost.removeEventListener('abort', onLost);
       await lease.release();
@@ -197,17 +198,30 @@ export class Fill {
     );
   }
 
-  /** Begins before the last chunk goes out; no client waits for it, and none sees it fail. */
+  /**
+   * No client sees this fail, and none waits for a store that is slow: the last chunk goes out when the bytes are in
+   * place, so that a kill right after an answer loses nothing, or after a moment.
+   */
   async #stash(lost: AbortSignal): Promise<void> {
     const { store, listener } = this.#ports;
     const { key } = this.#request;
     const record = this.#record;
-    if (record === undefined || lost.aborted) return;
+    const letGo = () => {
+      this.#spool.complete();
+    };
+    if (record === undefined || lost.aborted) {
+      letGo();
+      return;
+    }
+    const moment = setTimeout(letGo, PLACING_MS);
     try {
-      await store.stash(key, this.#spool.source(), record);
+      await store.stash(key, this.#spool.source(), record, letGo);
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
+    } finally {
+      clearTimeout(moment);
+      letGo();
     }
     this.#stored = true;
     listener.stored({ key, record });

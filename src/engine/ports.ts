@@ -49,8 +49,16 @@ export interface Store {
   open(key: string): Promise<StoredContent | undefined>;
   /** The record alone. */
   record(key: string): Promise<ContentRecord | undefined>;
-  /** Moves checked bytes in, all or nothing; what is there already stays. */
-  stash(key: string, source: StashSource, record: ContentRecord): Promise<'stored' | 'present'>;
+  /**
+   * Moves checked bytes in, all or nothing; what is there already stays. `onPlaced` is called as soon as they survive
+   * the end of this process, where that comes before they survive a power cut.
+   */
+  stash(
+    key: string,
+    source: StashSource,
+    record: ContentRecord,
+    onPlaced?: () => void,
+  ): Promise<'stored' | 'present'>;
   readDocument(key: string): Promise<Uint8Array | undefined>;
   /** Replaces the document as a whole. */
   writeDocument(key: string, bytes: Uint8Array): Promise<void>;

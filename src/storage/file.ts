@@ -89,11 +89,11 @@ export class FileStore implements Store {
     key: string,
     source: StashSource,
     record: ContentRecord,
+    onPlaced?: () => void,
   ): Promise<'stored' | 'present'> {
     const done = await this.#io(key, 'stash', async (file) => {
       const [bytesTemp, recordTemp] = [this.#temp(), this.#temp()];
-      // In place before the disk has it, and in few steps, so that a kill right after an answer loses nothing. A power
-      // cut may: until the record says that the bytes are synced, whoever opens them hashes them first.
+      // In place before the disk has it, so that a kill right after an answer loses nothing. A power cut may: until the record says that the bytes are synced, whoever opens them hashes them first.
       const unsynced = Buffer.from(
         JSON.stringify({ ...record, synced: false } satisfies FileRecord),
       );
@@ -110,6 +110,7 @@ export class FileStore implements Store {
           [bytesTemp, recordTemp].map((temp) => unlink(temp).catch(() => undefined)),
         );
       }
+      onPlaced?.();
       await sync(file);
       await this.#writeRecord(file, record);
       return 'stored' as const;

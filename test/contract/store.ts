@@ -61,7 +61,7 @@ export function storeContract(
 
     it('takes a file over without changing it', async () => {
       const { store } = await make();
-      const spool = path.join(await tempDir(), 'spool');
+      const spool = path.join(tempDir(), 'spool');
       await writeFile(spool, large);
       const source: StashSource = { path: spool };
       await store.stash(key, source, recordOf(large));

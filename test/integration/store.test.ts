@@ -8,7 +8,7 @@ import { storeContract } from '../contract/store.ts';
 import { tempDir } from '../support/tmp.ts';
 
 async function fileStore() {
-  const root = await tempDir();
+  const root = tempDir();
   const opened = async () => {
     const store = new FileStore(root);
     await store.sweep();
