@@ -12,9 +12,10 @@ import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Listener } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
+import { Completion } from '../go/completion.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
-import { keyOf, parseGoPath, type GoFileName } from '../go/names.ts';
+import { parseGoPath } from '../go/names.ts';
 import { goPlane } from '../go/routes.ts';
 import { Sources } from '../go/sources.ts';
 import { SumGate } from '../go/sum-gate.ts';
@@ -23,7 +24,6 @@ import { CachedSumdb } from '../go/sumdb-source.ts';
 import { SumdbClient } from '../go/sumdb/client.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
-import { isPseudoVersion } from '../go/version.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -31,6 +31,7 @@ import { Metrics } from '../observability/metrics.ts';
 import { FileStore } from '../storage/file.ts';
 import { checkFormat } from '../storage/format.ts';
 import { hot } from '../storage/hot.ts';
+import { withTimeout } from '../storage/timeout.ts';
 import type { Config } from './config.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
@@ -52,7 +53,7 @@ const deadline = (ms: number) => (ms === 0 ? NO_DEADLINE : ms);
 export async function compose(config: Config, logger: Logger): Promise<App> {
   prepareFolder('LARDER_STORAGE_DIR', config.storageDir);
   prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
-  for (const name of readdirSync(config.spoolDir)) unlinkSync(path.join(config.spoolDir, name));
+  sweepSpool(config.spoolDir);
   const metrics = new Metrics();
   const after: Listener = {};
   const listener = fanOut([metrics.listener, logging(logger), after], (error) => {
@@ -62,7 +63,12 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const files = new FileStore(config.storageDir);
   await files.sweep();
   await checkFormat(files);
-  const store = hot(files);
+  const store = hot(
+    withTimeout(files, {
+      call: deadline(config.storeTimeoutMs),
+      stash: deadline(config.fillTimeoutMs),
+    }),
+  );
   const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);
   const fills = new Fills(
@@ -105,20 +111,13 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     listener,
   });
   const index = new VersionIndex(store, clock.now);
-  const expireList = async ({ module, version }: GoFileName) => {
-    const key = keyOf({ kind: 'list', module });
-    if (!isPseudoVersion(version) && !(await listHas(answers, key, version)))
-      await pull.expire(key);
-  };
+  const completion = new Completion(store, answers, index);
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
     if (name?.kind !== 'file') return;
-    index
-      .stored(name)
-      .then((complete) => (complete ? expireList(name) : undefined))
-      .catch((error: unknown) => {
-        listener.storeFailed({ key, operation: 'index', error });
-      });
+    completion.stored(name).catch((error: unknown) => {
+      listener.storeFailed({ key, operation: 'completion', error });
+    });
   };
   const freshness = {
     ttlMs: config.listTtlMs,
@@ -172,6 +171,15 @@ function logging(logger: Logger): Listener {
   };
 }
 
+/** Bodies that a killed process left: files that have the name of a spool, and no others. */
+function sweepSpool(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    if (isSpoolName(name)) unlinkSync(path.join(folder, name));
+  }
+}
+
+const isSpoolName = (name: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
+
 function prepareFolder(name: string, folder: string): void {
   try {
     makeFolder(folder);
@@ -189,9 +197,4 @@ function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   makeFolder(path.dirname(folder));
   mkdirSync(folder);
-}
-
-async function listHas(answers: Answers, key: string, version: string): Promise<boolean> {
-  const list = answers.peek(key) ?? (await answers.read(key));
-  return list !== undefined && Buffer.from(list.bytes).toString().split('\n').includes(version);
 }

@@ -30,7 +30,7 @@ export interface AnswerRequest {
   /** Asks the upstream. Throws LarderError. */
   fetch(signal: AbortSignal): Promise<AnswerBytes>;
   /** What the store alone can say, when no upstream may or can be asked. */
-  fallback?(previous: Answer | undefined): Promise<AnswerBytes | undefined>;
+  fallback?(): Promise<AnswerBytes | undefined>;
 }
 
 /** An answer that is served; `maxAgeMs` is how long it stays fresh. */
@@ -132,11 +132,6 @@ export class PullThrough {
     return this.#fills.get(key)?.record ?? (await this.#store.record(key));
   }
 
-  /** Makes an answer be asked for anew, as something has shown it to be out of date. */
-  expire(key: string): Promise<void> {
-    return this.#answers.expire(key);
-  }
-
   /** Ends what runs for nobody. */
   close(): void {
     this.#closing.abort(new LarderError('overloaded', 'the server is stopping'));
@@ -183,7 +178,7 @@ export class PullThrough {
         const marked = await this.#answers.markFailed(key, held, now).catch(() => held);
         return this.#serve('stale', marked, freshness);
       }
-      const composed = await request.fallback?.(held);
+      const composed = await request.fallback?.();
       if (composed) {
         this.#listener.staleServed({ key, error });
         return {
@@ -200,11 +195,11 @@ export class PullThrough {
   }
 
   async #withoutUpstream(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
-    const composed = await request.fallback?.(held);
+    const composed = await request.fallback?.();
     if (composed) {
       return { outcome: 'hit', body: memoryBody(composed.bytes), record: undefined, maxAgeMs: 0 };
     }
-    if (held) return this.#serve('stale', held, request.freshness);
+    if (held && !request.fallback) return this.#serve('stale', held, request.freshness);
     throw notCached();
   }
 

@@ -1,6 +1,6 @@
 // The answers of Go: what an upstream says of a module's versions, and what the store can add.
 
-import type { Answer, AnswerBytes } from '../engine/answers.ts';
+import type { AnswerBytes } from '../engine/answers.ts';
 import { LarderError } from '../engine/errors.ts';
 import type { Freshness } from '../engine/freshness.ts';
 import type { Store } from '../engine/ports.ts';
@@ -36,15 +36,14 @@ export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerReq
         key,
         freshness,
         fetch: (signal) => fetchList(parts, name.module, signal),
-        fallback: (previous) => storedList(parts, name.module, previous),
+        fallback: () => storedList(parts, name.module),
       };
     case 'latest':
       return {
         key,
         freshness,
         fetch: (signal) => fetchLatest(parts, name.module, signal),
-        fallback: (previous) =>
-          previous ? Promise.resolve(undefined) : storedLatest(parts, name.module),
+        fallback: () => storedLatest(parts, name.module),
       };
     case 'query':
       return { key, freshness, fetch: (signal) => fetchInfo(parts, name, signal) };
@@ -69,13 +68,12 @@ async function fetchList(
   }
 }
 
+/** What the store alone lists are complete versions only. */
 async function storedList(
   { store }: AnswerParts,
   module: string,
-  previous: Answer | undefined,
 ): Promise<AnswerBytes | undefined> {
-  const before = previous ? cleanList(module, Buffer.from(previous.bytes).toString()) : [];
-  const versions = [...before, ...(await completeVersions(store, module))];
+  const versions = await completeVersions(store, module);
   return versions.length > 0 ? listOf(versions, 'store') : undefined;
 }
 

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { LarderError } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import type { RequestContext } from '../http/context.ts';
-import { keyOf, type GoFileName } from './names.ts';
+import type { GoFileName } from './names.ts';
 
 const FOLDER = 'answers/index';
 const MAX_LIMIT = 2000;
@@ -16,24 +16,19 @@ export class VersionIndex {
   readonly #store: Store;
   readonly #now: () => number;
   #last = 0;
-  /** Entries are written one after another, so that they become visible in their order. */
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(store: Store, now: () => number) {
     this.#store = store;
     this.#now = now;
   }
 
-  /** Called after a file of a version was stored. Resolves true when that made the version complete. Throws LarderError. */
-  async stored(name: GoFileName): Promise<boolean> {
-    for (const ext of ['info', 'mod', 'zip'] as const) {
-      if (ext !== name.ext && (await this.#store.record(keyOf({ ...name, ext }))) === undefined)
-        return false;
-    }
-    const write = this.#writing.then(() => this.#write(name));
-    this.#writing = write.catch(() => undefined);
-    await write;
-    return true;
+  /** Appends a version that has just become complete. One call after another. Throws LarderError `store_failed`. */
+  async append({ module, version }: GoFileName): Promise<void> {
+    this.#last = Math.max(this.#last + 1, this.#now());
+    const time = new Date(this.#last).toISOString();
+    const line = `${JSON.stringify({ Path: module, Version: version, Timestamp: time })}\n`;
+    const name = `${time}-${randomUUID().slice(0, 8)}`;
+    await this.#store.writeDocument(`${FOLDER}/${time.slice(0, 10)}/${name}`, Buffer.from(line));
   }
 
   /** Answers `GET /index?since=&limit=`. Throws LarderError. */
@@ -62,16 +57,6 @@ export class VersionIndex {
     });
     if (req.method !== 'HEAD') context.bytes += body.length;
     res.end(req.method === 'HEAD' ? undefined : body);
-  }
-
-  async #write({ module, version }: GoFileName): Promise<void> {
-    this.#last = Math.max(this.#last + 1, this.#now());
-    const time = new Date(this.#last).toISOString();
-    const line = `${JSON.stringify({ Path: module, Version: version, Timestamp: time })}\n`;
-    await this.#store.writeDocument(
-      `${FOLDER}/${time.slice(0, 10)}/${time}-${randomUUID().slice(0, 8)}`,
-      Buffer.from(line),
-    );
   }
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import { memoryBody } from '../engine/memory-body.ts';
 import type { RequestContext } from '../http/context.ts';
-import { serve, type ClientSignal } from '../http/serve.ts';
+import { serve, type ClientSignal, type Representation } from '../http/serve.ts';
 import { sendText } from './errors.ts';
 import type { CachedSumdb } from './sumdb-source.ts';
 import type { SumdbClient } from './sumdb/client.ts';
@@ -36,16 +36,11 @@ export class SumdbRoutes {
     client: ClientSignal,
     fetch: boolean,
   ): Promise<void> {
-    const database = this.#database;
-    const prefix = `/sumdb/${database?.name ?? ''}/`;
-    const decoded = decode(path);
-    if (database === undefined || !decoded.startsWith(prefix))
-      throw new LarderError('not_found', 'this checksum database is not proxied here', {
-        outcome: 'bypass',
-      });
-    const wanted = parseSumdbPath(decoded.slice(prefix.length));
-    if (wanted === undefined)
+    const { database, below } = this.#find(path);
+    const wanted = parseSumdbPath(below);
+    if (wanted === undefined) {
       throw new LarderError('invalid', 'this is no path of a checksum database');
+    }
     if (wanted.kind === 'supported') {
       sendText(res, context, 200, 'supported', req.method === 'HEAD');
       return;
@@ -53,21 +48,24 @@ export class SumdbRoutes {
     if (wanted.kind === 'lookup' && this.#exempt(wanted.module)) {
       throw new LarderError('denied', 'this name is never looked up in a checksum database');
     }
-    const held = await database.source.held(`/${decoded.slice(prefix.length)}`);
-    if (held === undefined && !fetch)
-      throw new LarderError(
-        'not_cached',
-        'not in the store, and nothing may be fetched for this request',
-      );
+    // a newer head may be had: only who may not ask gets the one that is held
+    const asks = wanted.kind === 'latest' && fetch;
+    const held = asks ? undefined : await database.source.held(`/${below}`);
+    if (held === undefined && !fetch) throw notCached();
     const bytes = held ?? (await this.#ask(database, wanted, client.signal));
     context.outcome = held ? 'hit' : 'miss';
-    const lasting = wanted.kind === 'lookup' || (wanted.kind === 'tile' && isFull(wanted.tile));
-    await serve(req, res, context, client, {
-      body: memoryBody(bytes),
-      record: undefined,
-      contentType:
-        wanted.kind === 'tile' ? 'application/octet-stream' : 'text/plain; charset=utf-8',
-      cacheControl: lasting ? IMMUTABLE : 'public, max-age=60',
+    await serve(req, res, context, client, representation(wanted, bytes));
+  }
+
+  #find(path: string): { database: SumdbProxied; below: string } {
+    const database = this.#database;
+    const decoded = decode(path);
+    const prefix = `/sumdb/${database?.name ?? ''}/`;
+    if (database && decoded.startsWith(prefix)) {
+      return { database, below: decoded.slice(prefix.length) };
+    }
+    throw new LarderError('not_found', 'this checksum database is not proxied here', {
+      outcome: 'bypass',
     });
   }
 
@@ -85,6 +83,20 @@ export class SumdbRoutes {
         return client.tile(wanted.tile, signal);
     }
   }
+}
+
+const notCached = () =>
+  new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
+
+function representation(wanted: SumdbPath, bytes: Uint8Array): Representation {
+  const isTile = wanted.kind === 'tile';
+  const lasting = wanted.kind === 'lookup' || (isTile && isFull(wanted.tile));
+  return {
+    body: memoryBody(bytes),
+    record: undefined,
+    contentType: isTile ? 'application/octet-stream' : 'text/plain; charset=utf-8',
+    cacheControl: lasting ? IMMUTABLE : 'public, max-age=60',
+  };
 }
 
 function decode(path: string): string {

@@ -10,6 +10,7 @@ import type { Sources } from './sources.ts';
 import type { SumdbSetting } from './sumdb/config.ts';
 import type { LatestHead } from './sumdb/history.ts';
 import { immutableKey, latestKey, parseSumdbPath } from './sumdb/paths.ts';
+import { isFull, partOf, TILE_WIDTH, tilePath } from './sumdb/tile.ts';
 import type { SumdbAnswer, SumdbSource } from './sumdb/tile-source.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -43,10 +44,22 @@ export class CachedSumdb implements SumdbSource, LatestHead {
     return { bytes: await route(path, signal), kept: false };
   }
 
-  /** Bytes that were proved before, without asking anybody. */
+  /** Bytes that were proved before, without asking anybody; of a partial tile, from its full one. */
   async held(path: string): Promise<Uint8Array | undefined> {
-    const key = this.#keyOf(path);
-    return key === undefined ? undefined : this.#parts.store.readDocument(key);
+    const parsed = parseSumdbPath(path.slice(1));
+    if (parsed?.kind === 'latest') return this.#document(latestKey(this.#parts.setting.name));
+    if (parsed?.kind !== 'tile' || isFull(parsed.tile)) {
+      const key = this.#keyOf(path);
+      return key === undefined ? undefined : this.#document(key);
+    }
+    const { tile } = parsed;
+    const full = this.#keyOf(`/${tilePath({ ...tile, width: TILE_WIDTH })}`);
+    const bytes = full === undefined ? undefined : await this.#document(full);
+    return bytes && partOf(bytes, tile);
+  }
+
+  #document(key: string): Promise<Uint8Array | undefined> {
+    return this.#parts.store.readDocument(key);
   }
 
   keep(path: string, bytes: Uint8Array): void {

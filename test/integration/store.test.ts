@@ -4,6 +4,7 @@ import path from 'node:path';
 import { expect, it } from 'vitest';
 import { FileStore } from '../../src/storage/file.ts';
 import { hot } from '../../src/storage/hot.ts';
+import { withTimeout } from '../../src/storage/timeout.ts';
 import { storeContract } from '../contract/store.ts';
 import { tempDir } from '../support/tmp.ts';
 
@@ -21,6 +22,20 @@ storeContract('file', fileStore);
 storeContract('file, small content in memory', async () => {
   const { store, reopen } = await fileStore();
   return { store: hot(store), reopen: async () => hot(await reopen()) };
+});
+
+storeContract('file, with deadlines', async () => {
+  const { store, reopen } = await fileStore();
+  const timely = (one: FileStore) => withTimeout(one, { call: 10_000, stash: 10_000 });
+  return { store: timely(store), reopen: async () => timely(await reopen()) };
+});
+
+it('fails when a store makes no progress', async () => {
+  const { store } = await fileStore();
+  const hanging = Object.assign(store, { open: () => new Promise<never>(() => undefined) });
+  await expect(withTimeout(hanging, { call: 20, stash: 20 }).open('x')).rejects.toMatchObject({
+    code: 'store_failed',
+  });
 });
 
 const key = 'go/example.com/m/@v/v1.0.0.mod';

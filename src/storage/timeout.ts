@@ -1,0 +1,64 @@
+import { LarderError } from '../engine/errors.ts';
+import type { Body, Store } from '../engine/ports.ts';
+
+/** Milliseconds. */
+export interface StoreTimeouts {
+  /** One call, or one chunk of a body. */
+  readonly call: number;
+  /** A whole stash, however large: nobody waits for it. */
+  readonly stash: number;
+}
+
+/** The same store, whose calls fail with LarderError `store_failed` when they make no progress. */
+export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store {
+  const timely = <T>(run: Promise<T>) => inTime(run, call);
+  return {
+    async open(key) {
+      const stored = await timely(store.open(key));
+      return stored && { ...stored, body: timelyBody(stored.body, call) };
+    },
+    record: (key) => timely(store.record(key)),
+    stash: (key, source, record, onPlaced) =>
+      inTime(store.stash(key, source, record, onPlaced), stash),
+    readDocument: (key) => timely(store.readDocument(key)),
+    writeDocument: (key, bytes) => timely(store.writeDocument(key, bytes)),
+    delete: (key) => timely(store.delete(key)),
+    list: (folder) => timely(store.list(folder)),
+    check: () => timely(store.check()),
+  };
+}
+
+function timelyBody(body: Body, ms: number): Body {
+  // what is in memory needs no watch
+  if (body.bytes) return body;
+  return {
+    size: body.size,
+    async *read(start, end, signal) {
+      const chunks = body.read(start, end, signal)[Symbol.asyncIterator]();
+      try {
+        for (;;) {
+          const next = await inTime(chunks.next(), ms);
+          if (next.done) return;
+          yield next.value;
+        }
+      } finally {
+        void chunks.return?.();
+      }
+    },
+    close: () => {
+      body.close();
+    },
+  };
+}
+
+function inTime<T>(run: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const sentence = `the store made no progress for ${String(ms)} ms`;
+      reject(new LarderError('store_failed', sentence, { retryAfterMs: 5000 }));
+    }, ms);
+    run.then(resolve, reject).finally(() => {
+      clearTimeout(timer);
+    });
+  });
+}
