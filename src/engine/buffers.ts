@@ -3,8 +3,8 @@
 const LARGE = 1024 * 1024;
 const SMALL = 64 * 1024;
 /** At most this many large buffers at once; further readers get small ones, so memory does not grow with clients. */
-const MAX_LARGE = 48;
-const KEEP = 16;
+const MAX_LARGE = 16;
+const KEEP = 8;
 
 const idle: Buffer[] = [];
 let lent = 0;
