@@ -6,6 +6,8 @@ import { z } from 'zod';
 
 import { parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
+import { proxyProblems } from './proxy-variables.ts';
+import { withSecretFiles } from './secret-files.ts';
 import { unknownSetting } from './setting-names.ts';
 import { ConfigError } from './start-error.ts';
 
@@ -147,6 +149,7 @@ const settings = (checks: Checks) =>
     LARDER_STORAGE_DIR: path('./data'),
     LARDER_SPOOL_DIR: optionalPath,
     LARDER_GO_UPSTREAM: grammar(checks.checkUpstream),
+    LARDER_GO_UPSTREAM_FILE: optionalPath,
     LARDER_GO_PRIVATE: patterns(checks.checkPattern),
     LARDER_GO_READ_AHEAD: word(['none', 'mod', 'all'], 'mod'),
     LARDER_GO_SUMDB: grammar(checks.checkSumdb),
@@ -167,7 +170,7 @@ const settings = (checks: Checks) =>
 export const settingNames: readonly string[] = Object.keys(settings({}).shape);
 
 /**
- * Reads the settings out of an environment; an empty value counts as none. Where LARDER_GO_UPSTREAM or
+ * Reads the settings out of an environment and the files it names; an empty value counts as none. Where LARDER_GO_UPSTREAM or
  * LARDER_GO_SUMDB is missing the installed go command is asked for its default, which blocks for its short run.
  * Throws ConfigError with a line for every problem.
  */
@@ -175,13 +178,14 @@ export function loadConfig(
   env: Readonly<NodeJS.ProcessEnv> = process.env,
   checks: Checks = {},
 ): Config {
-  const given = Object.fromEntries(
+  const named = Object.fromEntries(
     Object.entries(env).filter(([name, value]) => /^LARDER_/i.test(name) && value !== ''),
   );
+  const { values: given, problems: unread } = withSecretFiles(named);
   const problems = Object.keys(given)
     .filter((name) => !settingNames.includes(name))
     .map((name) => unknownSetting(name, settingNames));
-  problems.push(...tlsProblems(given));
+  problems.push(...unread, ...tlsProblems(given), ...proxyProblems(env));
 
   const parsed = settings(checks).safeParse(given);
   for (const issue of parsed.error?.issues ?? []) {
@@ -193,7 +197,7 @@ export function loadConfig(
   if (parsed.success) problems.push(...spoolProblems(parsed.data));
 
   const go = goSources(given, env);
-  if (go.upstream === undefined) problems.push(upstreamMissing);
+  if (go.upstream === undefined && unread.length === 0) problems.push(upstreamMissing);
   if (problems.length > 0 || !parsed.success || go.upstream === undefined)
     throw new ConfigError(problems.join('\n'));
   return toConfig(parsed.data, go.upstream, go.sumdb);

@@ -100,8 +100,6 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
     const remote = req.socket.remoteAddress;
     requests.started();
     if (requests.draining) res.shouldKeepAlive = false;
-    res.setHeader('X-Request-Id', requestId);
-    res.setHeader('X-Larder-Cache', 'bypass');
     res.once('close', () => {
       requests.ended();
       const { method = '' } = req;
@@ -119,8 +117,12 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
 
     try {
       const problem = problemWith(req, path);
-      if (problem !== undefined) refuse(res, 400, problem);
-      else if (!go(req, res, path, context)) control(req, res);
+      if (problem === undefined && go(req, res, path, context)) return;
+      // a data plane writes these with the rest of its head: headers set one by one cost it a fifth of a hit
+      res.setHeader('X-Request-Id', requestId);
+      res.setHeader('X-Larder-Cache', 'bypass');
+      if (problem === undefined) control(req, res);
+      else refuse(res, 400, problem);
     } catch (error) {
       logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
       if (res.headersSent) res.destroy();

@@ -3,8 +3,9 @@
 import { readFile } from 'node:fs/promises';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
-import type { ContentRecord, StashSource } from '../engine/ports.ts';
+import type { ContentRecord, Fetched, StashSource } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
+import type { ProxyFetcher } from './fetch-proxy.ts';
 import { parseInfo } from './info.ts';
 import { goModHash } from './sumdb/check.ts';
 import { hasModuleLine } from './go-mod.ts';
@@ -31,26 +32,49 @@ export interface ContentParts {
   readonly readAhead: (name: GoFileName) => void;
 }
 
-export function contentRequest(parts: ContentParts, name: GoFileName): ContentRequest {
-  const path = pathOf(name);
-  const from = async () => (await sibling(parts, name))?.source;
-  return {
-    key: keyOf(name),
-    upstream: parts.sources.first,
-    maxBytes: MAX_BYTES[name.ext],
-    fetch: async (signal) =>
-      parts.sources.firstAnswer(name.module, await from(), (fetcher) =>
-        fetcher.fetch(path, signal),
-      ),
-    fetchSize: async (signal) =>
-      parts.sources.firstAnswer(name.module, await from(), (fetcher) =>
-        fetcher.fetchSize(path, signal),
-      ),
-    beginCheck: (signal) => begin(parts, name, signal),
-    onFill: () => {
-      if (name.ext === 'info') parts.readAhead(name);
-    },
-  };
+/** One file as pull-through wants it. A class, since a hit makes one and needs no more of it than the key. */
+export class FileRequest implements ContentRequest {
+  readonly key: string;
+  readonly #parts: ContentParts;
+  readonly #name: GoFileName;
+
+  constructor(parts: ContentParts, name: GoFileName) {
+    this.#parts = parts;
+    this.#name = name;
+    this.key = keyOf(name);
+  }
+
+  get upstream(): string {
+    return this.#parts.sources.first;
+  }
+
+  get maxBytes(): number {
+    return MAX_BYTES[this.#name.ext];
+  }
+
+  async fetch(signal: AbortSignal): Promise<Fetched> {
+    return this.#ask((fetcher, path) => fetcher.fetch(path, signal));
+  }
+
+  async fetchSize(signal: AbortSignal): Promise<number | undefined> {
+    return this.#ask((fetcher, path) => fetcher.fetchSize(path, signal));
+  }
+
+  beginCheck(signal: AbortSignal): Check {
+    return begin(this.#parts, this.#name, signal);
+  }
+
+  onFill(): void {
+    if (this.#name.ext === 'info') this.#parts.readAhead(this.#name);
+  }
+
+  /** A version's files come from one source, as long as that has them. */
+  async #ask<T>(ask: (fetcher: ProxyFetcher, path: string) => Promise<T>): Promise<T> {
+    const { sources } = this.#parts;
+    const before = await sibling(this.#parts, this.#name);
+    const path = pathOf(this.#name);
+    return sources.firstAnswer(this.#name.module, before?.source, (fetcher) => ask(fetcher, path));
+  }
 }
 
 /** The record of another file of the version: the next one is asked of the same source first. */

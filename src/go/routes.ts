@@ -4,11 +4,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import type { Listener, Served } from '../engine/ports.ts';
-import type { PullThrough, ServedAnswer } from '../engine/pull-through.ts';
+import type { Ask, PullThrough, ServedAnswer } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { ClientSignal, serve } from '../http/serve.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
-import { contentRequest, type ContentParts } from './content.ts';
+import { FileRequest, type ContentParts } from './content.ts';
 import { sendError, sendText } from './errors.ts';
 import type { VersionIndex } from './index-feed.ts';
 import { parseGoPath, type GoFileName, type GoName } from './names.ts';
@@ -45,7 +45,7 @@ export function goPlane(parts: GoParts): DataPlane {
   const ahead = (name: GoFileName) => {
     const ask = { fetch: true, signal: new AbortController().signal };
     // nobody waits: a failure is the fill's own, and told by its listener
-    parts.pull.content(contentRequest(content, name), ask).then(
+    parts.pull.content(new FileRequest(content, name), ask).then(
       ({ body }) => {
         body.close();
       },
@@ -70,12 +70,7 @@ export function goPlane(parts: GoParts): DataPlane {
       }
       const fetch = !path.startsWith(CACHED_ONLY);
       const own = fetch ? path : path.slice(CACHED_ONLY.length - 1);
-      const ask = {
-        fetch,
-        get signal() {
-          return client.signal;
-        },
-      };
+      const ask = new ClientAsk(fetch, client);
       if (path === '/index') {
         await parts.index.serve(req, res, context);
         return;
@@ -90,7 +85,7 @@ export function goPlane(parts: GoParts): DataPlane {
         return;
       }
       if (name.kind === 'file') {
-        const request = contentRequest(content, name);
+        const request = new FileRequest(content, name);
         const served = await (head
           ? parts.pull.head(request, ask)
           : parts.pull.content(request, ask));
@@ -122,6 +117,21 @@ export function goPlane(parts: GoParts): DataPlane {
     void answer(req, res, path, context);
     return true;
   };
+}
+
+/** A class, as an object literal with a getter costs a hidden class of its own on every request. */
+class ClientAsk implements Ask {
+  readonly fetch: boolean;
+  readonly #client: ClientSignal;
+
+  constructor(fetch: boolean, client: ClientSignal) {
+    this.fetch = fetch;
+    this.#client = client;
+  }
+
+  get signal(): AbortSignal {
+    return this.#client.signal;
+  }
 }
 
 /** Anything with an `@` is meant for this protocol, however malformed. */

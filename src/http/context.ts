@@ -4,18 +4,18 @@ import type { CacheOutcome } from '../engine/errors.ts';
 
 /** What is known of one request beside the request itself: made by the server, filled in by whoever answers. */
 export interface RequestContext {
-  /** Already set as `X-Request-Id` of the answer; printable ASCII, at most 128 characters. */
+  /** To be sent as `X-Request-Id`; printable ASCII, at most 128 characters. */
   readonly requestId: string;
   /** For logs and metrics: `go`, `oci`, `control`. One of a few fixed words. */
   protocol: string;
-  /** The word for logs and metrics. Who answers sets it here and as `X-Larder-Cache`, which is `bypass` until then. */
+  /** The word for logs, metrics and `X-Larder-Cache`: `bypass` until who answers sets it. */
   outcome: CacheOutcome;
   /** Body bytes handed to the connection so far. Who writes the body counts. */
   bytes: number;
 }
 
 /**
- * Answers the requests of one protocol. Returns false, and has touched nothing, when the path is not its own.
+ * Answers the requests of one protocol, with `X-Request-Id` and `X-Larder-Cache` on every answer. Returns false, and has touched nothing, when the path is not its own.
  * `path` is as it came, still escaped, without the query. What it starts in the background it also catches.
  */
 export type DataPlane = (

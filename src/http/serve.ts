@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Body, ContentRecord } from '../engine/ports.ts';
-import { chooseRange, notModified, type Validators } from './conditional.ts';
+import { chooseRange, notModified, type ByteRange, type Validators } from './conditional.ts';
 import type { RequestContext } from './context.ts';
 
 export interface Representation {
@@ -43,53 +43,25 @@ export async function serve(
   res: ServerResponse,
   context: RequestContext,
   client: ClientSignal,
-  { body, record, contentType, cacheControl, headers }: Representation,
+  representation: Representation,
 ): Promise<void> {
+  const { body } = representation;
   try {
-    const validators = validatorsOf(record);
-    const head: Record<string, string | number> = {
-      'X-Request-Id': context.requestId,
-      'X-Larder-Cache': context.outcome,
-      'Content-Type': contentType,
-      'Cache-Control': cacheControl,
-      'Accept-Ranges': 'bytes',
-      ...headers,
-    };
-    if (validators.etag !== undefined) head['ETag'] = validators.etag;
-    if (record) head['Last-Modified'] = lastModified(record);
-    if (notModified(req.headers, validators)) {
-      delete head['Content-Type'];
-      res.writeHead(304, head).end();
+    const validators = validatorsOf(representation.record);
+    const isHead = req.method === 'HEAD';
+    const part = notModified(req.headers, validators)
+      ? 'unchanged'
+      : isHead
+        ? 'whole'
+        : chooseRange(req.headers, body.size, validators);
+    writeHead(res, context, representation, part);
+    if (isHead || part === 'unchanged' || part === 'unsatisfiable') {
+      res.end();
       return;
     }
-    const { size } = body;
-    const range = req.method === 'HEAD' ? 'whole' : chooseRange(req.headers, size, validators);
-    if (range === 'unsatisfiable') {
-      head['Content-Range'] = `bytes */${String(size)}`;
-      head['Content-Length'] = 0;
-      res.writeHead(416, head).end();
-      return;
-    }
-    if (range === 'whole') {
-      if (size !== undefined) head['Content-Length'] = size;
-      res.writeHead(200, head);
-      if (req.method === 'HEAD') res.end();
-      else if (body.bytes) endWith(res, context, body.bytes);
-      else await send(res, context, body.read(0, undefined, client.signal));
-      return;
-    }
-    const { start, end } = range;
-    if (end === undefined) {
-      // an open range of something without a known length: the whole is the honest answer
-      res.writeHead(200, head);
-      await send(res, context, body.read(0, undefined, client.signal));
-      return;
-    }
-    head['Content-Range'] =
-      `bytes ${String(start)}-${String(end - 1)}/${size === undefined ? '*' : String(size)}`;
-    head['Content-Length'] = end - start;
-    res.writeHead(206, head);
-    if (body.bytes) endWith(res, context, body.bytes.subarray(start, end));
+    const { start, end } = part === 'whole' || part.end === undefined ? ALL : part;
+    if (body.bytes)
+      endWith(res, context, part === 'whole' ? body.bytes : body.bytes.subarray(start, end));
     else await send(res, context, body.read(start, end, client.signal));
   } catch {
     res.destroy();
@@ -98,9 +70,60 @@ export async function serve(
   }
 }
 
+const ALL: ByteRange = { start: 0, end: undefined };
+
+type Part = ReturnType<typeof chooseRange> | 'unchanged';
+
+/** A flat list of names and values: Node writes it as it is, which an object is not. */
+function writeHead(
+  res: ServerResponse,
+  context: RequestContext,
+  { body, record, contentType, cacheControl, headers }: Representation,
+  part: Part,
+): void {
+  const head = ['X-Request-Id', context.requestId, 'X-Larder-Cache', context.outcome];
+  head.push('Cache-Control', cacheControl, 'Accept-Ranges', 'bytes');
+  if (part !== 'unchanged') head.push('Content-Type', contentType);
+  if (record) {
+    const { validators, lastModified } = facts(record);
+    head.push('ETag', validators.etag, 'Last-Modified', lastModified);
+  }
+  if (headers) for (const name in headers) head.push(name, headers[name] ?? '');
+  const size = body.size === undefined ? undefined : String(body.size);
+  let status = 200;
+  if (part === 'unchanged') status = 304;
+  else if (part === 'unsatisfiable') {
+    status = 416;
+    head.push('Content-Range', `bytes */${size ?? '*'}`, 'Content-Length', '0');
+  } else if (part === 'whole' || part.end === undefined) {
+    // an open range of something without a known length: the whole is the honest answer
+    if (size !== undefined) head.push('Content-Length', size);
+  } else {
+    status = 206;
+    const { start, end } = part;
+    head.push('Content-Range', `bytes ${String(start)}-${String(end - 1)}/${size ?? '*'}`);
+    head.push('Content-Length', String(end - start));
+  }
+  res.writeHead(status, head);
+}
+
+/** Bodies up to this many bytes go out in one piece with the head. */
+const ONE_PIECE = 16 * 1024;
+const pieces = new WeakMap<Uint8Array, string>();
+
+/** Node joins head and body to one write only when both are strings; latin1 keeps every byte as it is. */
 function endWith(res: ServerResponse, context: RequestContext, bytes: Uint8Array): void {
   context.bytes += bytes.length;
-  res.end(bytes);
+  if (bytes.length > ONE_PIECE) {
+    res.end(bytes);
+    return;
+  }
+  let piece = pieces.get(bytes);
+  if (piece === undefined) {
+    piece = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+    pieces.set(bytes, piece);
+  }
+  res.end(piece, 'latin1');
 }
 
 /** A chunk is valid until the next is asked for: each is waited for until the kernel has it. */
@@ -129,24 +152,24 @@ async function send(
   res.end();
 }
 
-const known = new WeakMap<ContentRecord, { validators: Validators; lastModified: string }>();
-const none: Validators = { etag: undefined, modifiedMs: undefined };
-
-function validatorsOf(record: ContentRecord | undefined): Validators {
-  return record ? facts(record).validators : none;
+interface Facts {
+  readonly validators: { readonly etag: string; readonly modifiedMs: number };
+  readonly lastModified: string;
 }
 
-const lastModified = (record: ContentRecord): string => facts(record).lastModified;
+const known = new WeakMap<ContentRecord, Facts>();
+const none: Validators = { etag: undefined, modifiedMs: undefined };
+
+const validatorsOf = (record: ContentRecord | undefined): Validators =>
+  record ? facts(record).validators : none;
 
 /** Made once a record, as a hit has no time for dates. */
-function facts(record: ContentRecord) {
+function facts(record: ContentRecord): Facts {
   let found = known.get(record);
   if (found === undefined) {
     const modifiedMs = Math.floor(Date.parse(record.time) / 1000) * 1000;
-    found = {
-      validators: { etag: `"${record.sha256}"`, modifiedMs },
-      lastModified: new Date(modifiedMs).toUTCString(),
-    };
+    const lastModified = new Date(modifiedMs).toUTCString();
+    found = { validators: { etag: `"${record.sha256}"`, modifiedMs }, lastModified };
     known.set(record, found);
   }
   return found;

@@ -24,14 +24,7 @@ export function createLogger(level: Level | 'silent', target: number | string = 
     maxLength: tooMany,
     periodicFlush: flushEveryMs,
   });
-  const lines = {
-    write(line: string) {
-      out.write(withoutSecrets(line));
-    },
-    flush(done?: (error?: Error) => void) {
-      out.flush(done);
-    },
-  };
+  const lines = new Lines(out);
   const logger = pino(
     {
       level,
@@ -43,6 +36,60 @@ export function createLogger(level: Level | 'silent', target: number | string = 
   );
   reportDropped(out, logger);
   return logger;
+}
+
+interface Output {
+  write(text: string): unknown;
+  flush(done?: (error?: Error) => void): void;
+}
+
+/**
+ * Gathers lines as bytes before the destination gets them: it takes longer over a write than pino over a line, and as
+ * so many strings they would be copied by every collection of the heap until they are out.
+ */
+class Lines {
+  readonly #out: Output;
+  readonly #buffer = Buffer.allocUnsafeSlow(2 * enough);
+  #used = 0;
+
+  constructor(out: Output) {
+    this.#out = out;
+    setInterval(() => {
+      this.handOver();
+    }, flushEveryMs).unref();
+    if (gathered.push(this) === 1) process.prependListener('exit', handAllOver);
+  }
+
+  write(text: string): void {
+    const line = withoutSecrets(text);
+    // a character of a string has at most three bytes
+    if (3 * line.length > this.#buffer.length - this.#used) this.handOver();
+    if (3 * line.length > this.#buffer.length) {
+      this.#out.write(line);
+      return;
+    }
+    this.#used += this.#buffer.write(line, this.#used);
+    if (this.#used >= enough) this.handOver();
+  }
+
+  flush(done?: (error?: Error) => void): void {
+    this.handOver();
+    this.#out.flush(done);
+  }
+
+  handOver(): void {
+    if (this.#used === 0) return;
+    const text = this.#buffer.toString('utf8', 0, this.#used);
+    this.#used = 0;
+    this.#out.write(text);
+  }
+}
+
+const gathered: Lines[] = [];
+
+/** Before the destination's own last flush, which runs at the same event. */
+function handAllOver(): void {
+  for (const lines of gathered) lines.handOver();
 }
 
 interface Droppy {

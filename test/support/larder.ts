@@ -11,7 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { request } from './http.ts';
 import { atEnd, atExit, eventually, tempDir } from './tmp.ts';
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+/** The sources, or what was built of them where TEST_PROGRAM says so. */
+const program = process.env['TEST_PROGRAM'] ?? 'src/main.ts';
+const main = fileURLToPath(new URL(`../../${program}`, import.meta.url));
 const loopbackOnly = new URL('loopback.ts', import.meta.url).href;
 
 export type Settings = Readonly<Record<string, string>>;
@@ -34,6 +36,8 @@ export interface LarderOptions {
   readonly env?: Settings;
   /** Where it keeps everything; give one of an earlier process to start on its store. Default: a fresh one. */
   readonly dir?: string;
+  /** May it reach addresses of elsewhere? For the live tests alone. Default: loopback only. */
+  readonly live?: boolean;
 }
 
 export interface RunningLarder {
@@ -72,8 +76,13 @@ interface Spawned {
   readonly stderr: () => string;
 }
 
-function spawnLarder(args: readonly string[], env: Settings, cwd: string): Spawned {
-  const child = spawn(process.execPath, ['--import', loopbackOnly, main, ...args], {
+function spawnLarder(
+  args: readonly string[],
+  env: Settings,
+  cwd: string,
+  guard: readonly string[] = ['--import', loopbackOnly],
+): Spawned {
+  const child = spawn(process.execPath, [...guard, main, ...args], {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -110,6 +119,7 @@ export async function runLarder(
 export async function startLarderProcess({
   env = {},
   dir = tempDir(),
+  live = false,
 }: LarderOptions = {}): Promise<RunningLarder> {
   const port = await freePort();
   const storageDir = join(dir, 'data');
@@ -125,7 +135,12 @@ export async function startLarderProcess({
     LARDER_GO_SUMDB: 'off',
     ...env,
   };
-  const { child, ended, stdout, stderr } = spawnLarder(['serve'], settings, home);
+  const { child, ended, stdout, stderr } = spawnLarder(
+    ['serve'],
+    settings,
+    home,
+    live ? [] : undefined,
+  );
   atEnd(async () => {
     child.kill('SIGKILL');
     const { code } = await ended;

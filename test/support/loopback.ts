@@ -90,7 +90,9 @@ const guardedConnect: AnyFunction = function (...args) {
   const host = hostOf(args);
   if (host === undefined || isLoopback(host)) return connect.apply(this, args);
   const error = new NotLoopbackError(`connect to ${host}`);
-  return (this as net.Socket).destroy(error);
+  // not at once: tls.connect goes on to set its socket up
+  process.nextTick(() => (this as net.Socket).destroy(error));
+  return this;
 };
 Reflect.set(net.Socket.prototype, 'connect', guardedConnect);
 syncBuiltinESMExports();
