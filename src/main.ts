@@ -94,6 +94,8 @@ async function serve(): Promise<number> {
   } catch (error) {
     if (error instanceof StartError || error instanceof LarderError)
       return usedWrongly(error.message);
+    if (error instanceof Error && 'syscall' in error)
+      return usedWrongly(`Larder cannot start, as the system refuses: ${error.message}.`);
     throw error;
   }
 }

@@ -280,7 +280,9 @@ function within(folder: string, root: string): boolean {
   return steps !== '..' && !steps.startsWith(`..${sep}`);
 }
 
-const withoutCredentials = (value: string): string => value.replace(/:\/\/[^/@\s]*@/g, '://***@');
+/** Of each entry of a list whatever stands before its last @, also where its URL is malformed. */
+const withoutCredentials = (value: string): string =>
+  value.replace(/([a-z][a-z0-9+.-]*:\/\/)?[^,|\s]*@/gi, '$1***@');
 
 function listOf(words: readonly string[]): string {
   return `${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}`;

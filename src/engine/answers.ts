@@ -38,7 +38,11 @@ export class Answers {
 
   /** The answer as the store has it. Throws LarderError `store_failed`. */
   async read(key: string): Promise<Answer | undefined> {
+    const before = this.#memory.get(key);
     const document = await this.#store.readDocument(key);
+    // what was written meanwhile is newer than what was read
+    const meanwhile = this.#memory.get(key);
+    if (meanwhile !== undefined && meanwhile !== before) return meanwhile;
     const answer = document && decode(document);
     if (answer) this.#memory.set(key, answer);
     else this.#memory.delete(key);
@@ -52,7 +56,7 @@ export class Answers {
     previous: Answer | undefined,
     now: number,
   ): Promise<Answer> {
-    const sha256 = createHash('sha256').update(fresh.bytes).digest('hex');
+    const sha256 = sha256Of(fresh.bytes);
     const same = previous?.record.sha256 === sha256;
     const answer: Answer = {
       bytes: fresh.bytes,
@@ -91,6 +95,8 @@ export class Answers {
   }
 }
 
+const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+
 const NEWLINE = 0x0a;
 
 /** One line of JSON, then the bytes as they are. */
@@ -107,7 +113,7 @@ function decode(document: Uint8Array): Answer | undefined {
       'bytes'
     >;
     const bytes = document.subarray(end + 1);
-    return head.record.size === bytes.length ? { ...head, bytes } : undefined;
+    return head.record.sha256 === sha256Of(bytes) ? { ...head, bytes } : undefined;
   } catch {
     return undefined;
   }

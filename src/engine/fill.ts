@@ -49,7 +49,7 @@ export interface FillPorts {
 }
 
 export class Fill {
-  /** Settles when the fill is over, the stash included. Never rejects. */
+  /** Settles when the fill is over, the stash included. Never rejects. Whoever started it calls `forget` then. */
   readonly ended: Promise<void>;
   readonly #ports: FillPorts;
   readonly #request: ContentRequest;
@@ -82,6 +82,11 @@ export class Fill {
   /** Whether its content is in the store now. */
   get stored(): boolean {
     return this.#stored;
+  }
+
+  /** Frees what it holds, as soon as the last reader closes: nobody joins after this. */
+  forget(): void {
+    this.#spool.close();
   }
 
   /**
@@ -168,22 +173,24 @@ export class Fill {
     const check = request.beginCheck(signal);
     const fetched = await request.fetch(signal);
     this.#announced = fetched.size;
+    const differs = (sent: string) =>
+      new LarderError(
+        'upstream_failed',
+        `the upstream announced ${String(fetched.size)} bytes and sent ${sent}`,
+      );
     this.#refuseAbove(fetched.size ?? 0);
     const hash = createHash('sha256');
     let size = 0;
     for await (const chunk of fetched.body) {
       size += chunk.length;
       this.#refuseAbove(size);
+      // before any reader has more than its answer announces
+      if (size > (fetched.size ?? Infinity)) throw differs('more');
       hash.update(chunk);
       await this.#spool.append(chunk);
     }
     await this.#spool.flushed();
-    if (fetched.size !== undefined && fetched.size !== size) {
-      throw new LarderError(
-        'upstream_failed',
-        `the upstream announced ${String(fetched.size)} bytes and sent ${String(size)}`,
-      );
-    }
+    if (size !== (fetched.size ?? size)) throw differs(String(size));
     const sha256 = hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
     const time = new Date(this.#ports.now()).toISOString();
@@ -230,11 +237,13 @@ export class Fill {
   #report(ms: number): void {
     const { key } = this.#request;
     const bytes = this.#spool.written;
-    if (this.#error === undefined) {
+    if (this.#stored) {
       this.#ports.listener.fillEnded({ key, outcome: 'stored', bytes, ms });
       return;
     }
-    const code = this.#error instanceof LarderError ? this.#error.code : messageOf(this.#error);
+    // without an error it reached its readers and could not be kept
+    const error = this.#error ?? new LarderError('store_failed', 'it could not be kept');
+    const code = error instanceof LarderError ? error.code : messageOf(error);
     this.#ports.listener.fillEnded({ key, outcome: 'failed', code, bytes, ms });
   }
 }

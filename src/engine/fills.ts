@@ -16,8 +16,8 @@ export class Fills {
   readonly #inFlight = new Map<string, Fill>();
   readonly #all = new Slots(FILLS);
   readonly #byUpstream = new Map<string, Slots>();
-  /** Keys stored a moment ago, for who looked into the store just before. */
-  readonly #justStored = new LRUCache<string, true>({ max: 2048 });
+  /** Keys stored lately, for whoever looked into the store just before. */
+  readonly #justStored = new LRUCache<string, true>({ max: 8192 });
   #waiting = 0;
 
   constructor(ports: Omit<FillPorts, 'admit'>, failures: Failures) {
@@ -37,9 +37,9 @@ export class Fills {
     return this.#inFlight.get(key);
   }
 
-  /** True once for a key whose fill ended after the caller began to look for it: look again. */
+  /** Whether a fill may have stored it while the caller looked for it: look again. */
   wasJustStored(key: string): boolean {
-    return this.#justStored.delete(key);
+    return this.#justStored.has(key);
   }
 
   /** Joins the fill of this key, or leads one. Decided at once, so that two callers never both lead. */
@@ -52,6 +52,7 @@ export class Fills {
       if (fill.error !== undefined) this.#failures.remember(request.key, fill.error);
       else if (fill.stored) this.#justStored.set(request.key, true);
       this.#inFlight.delete(request.key);
+      fill.forget();
     });
     request.onFill?.();
     return fill;

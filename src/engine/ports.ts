@@ -84,6 +84,7 @@ export interface Lease {
   readonly waited: boolean;
   /** Aborts when the lease is lost: its holder must not commit. */
   readonly lost: AbortSignal;
+  /** Never rejects: a lease that cannot be given back runs out by itself. */
   release(): Promise<void>;
 }
 
@@ -104,6 +105,7 @@ export const systemClock: Clock = { now: () => Date.now() };
 export interface Listener {
   fillEnded?(event: {
     key: string;
+    /** `stored`: its content is in the store. */
     outcome: 'stored' | 'failed';
     code?: string;
     bytes: number;

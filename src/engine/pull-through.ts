@@ -8,13 +8,17 @@
 
 import { Readable } from 'node:stream';
 import type { Answer, AnswerBytes, Answers } from './answers.ts';
-import { LarderError } from './errors.ts';
+import { LarderError, type ErrorCode } from './errors.ts';
 import type { Failures } from './failures.ts';
 import type { ContentRequest } from './fill.ts';
 import type { Fills } from './fills.ts';
 import { judge, mayServeStale, usableOnError, type Freshness } from './freshness.ts';
+import { Slots } from './limits.ts';
 import { memoryBody } from './memory-body.ts';
 import type { Clock, ContentRecord, Listener, Served, Store } from './ports.ts';
+
+/** Questions for something small under way at once; hits take no part. */
+const QUESTIONS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
 
 /** How this one request may be answered. */
 export interface Ask {
@@ -47,6 +51,7 @@ export class PullThrough {
   readonly #clock: Clock;
   readonly #refreshes = new Map<string, Promise<ServedAnswer>>();
   readonly #sizes = new Map<string, Promise<number | undefined>>();
+  readonly #questions = new Slots(QUESTIONS);
   readonly #closing = new AbortController();
 
   constructor(parts: {
@@ -96,12 +101,12 @@ export class PullThrough {
     if (stored) return stored;
     if (!ask.fetch) throw notCached();
     this.#failures.check(key);
-    const size = await once(this.#sizes, key, () => request.fetchSize(this.#closing.signal)).catch(
-      (error: unknown) => {
-        this.#failures.remember(key, error);
-        throw error;
-      },
-    );
+    const size = await once(this.#sizes, key, () =>
+      this.#question((signal) => request.fetchSize(signal)),
+    ).catch((error: unknown) => {
+      this.#failures.remember(key, error);
+      throw error;
+    });
     const body = { size, read: () => noBytes(), close: () => undefined };
     return { outcome: 'miss', body, record: undefined };
   }
@@ -110,21 +115,10 @@ export class PullThrough {
   async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
     const { key, freshness } = request;
     const known = this.#answers.peek(key);
-    if (known && judge(known, freshness, this.#clock.now()) === 'fresh')
-      return this.#serve('hit', known, freshness);
+    if (this.#isFresh(known, freshness)) return this.#serve('hit', known, freshness);
     const held = await this.#answers.read(key);
-    const verdict = held ? judge(held, freshness, this.#clock.now()) : 'expired';
-    if (held && verdict === 'fresh') return this.#serve('hit', held, freshness);
-    if (!ask.fetch) return this.#withoutUpstream(request, held);
-    if (held && verdict === 'failing') return this.#serve('stale', held, freshness);
-    const failed = held ? undefined : this.#failures.get(key);
-    if (failed) return this.#onFailure(request, held, failed);
-    const refreshed = once(this.#refreshes, key, () => this.#refresh(request, held));
-    if (held === undefined || verdict === 'expired') return refreshed;
-    refreshed.catch((error: unknown) => {
-      this.#listener.staleServed({ key, error });
-    });
-    return this.#serve('stale', held, freshness);
+    if (this.#isFresh(held, freshness)) return this.#serve('hit', held, freshness);
+    return ask.fetch ? this.#revalidated(request, held) : this.#withoutUpstream(request, held);
   }
 
   /** The record of content that is checked, whether it is in the store yet or on its way there. */
@@ -144,11 +138,30 @@ export class PullThrough {
     return stored && { outcome: 'hit', body: stored.body, record: stored.record };
   }
 
+  #isFresh(answer: Answer | undefined, freshness: Freshness): answer is Answer {
+    return answer !== undefined && judge(answer, freshness, this.#clock.now()) === 'fresh';
+  }
+
+  /** What the upstream says now, or what is held, where a check has failed just now or runs behind. */
+  async #revalidated(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
+    const { key, freshness } = request;
+    const verdict = held ? judge(held, freshness, this.#clock.now()) : 'expired';
+    if (held && verdict === 'failing') return this.#serve('stale', held, freshness);
+    const failed = this.#failures.get(key);
+    if (failed) return this.#onFailure(request, held, failed);
+    const refreshed = once(this.#refreshes, key, () => this.#refresh(request, held));
+    if (held === undefined || verdict === 'expired') return refreshed;
+    refreshed.catch((error: unknown) => {
+      this.#listener.staleServed({ key, error });
+    });
+    return this.#serve('stale', held, freshness);
+  }
+
   async #refresh(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
     const { key, freshness } = request;
     let fresh: AnswerBytes;
     try {
-      fresh = await request.fetch(this.#closing.signal);
+      fresh = await this.#question((signal) => request.fetch(signal));
     } catch (error) {
       this.#failures.remember(key, error);
       return await this.#onFailure(request, held, error);
@@ -171,12 +184,11 @@ export class PullThrough {
   ): Promise<ServedAnswer> {
     const { key, freshness } = request;
     if (!(error instanceof LarderError)) throw error;
-    const now = this.#clock.now();
     if (mayServeStale(error.code)) {
-      if (held && usableOnError(held, freshness, now)) {
+      if (held && usableOnError(held, freshness, this.#clock.now())) {
         this.#listener.staleServed({ key, error });
-        const marked = await this.#answers.markFailed(key, held, now).catch(() => held);
-        return this.#serve('stale', marked, freshness);
+        await this.#moveClockOn(key, held, error);
+        return this.#serve('stale', held, freshness);
       }
       const composed = await request.fallback?.();
       if (composed) {
@@ -188,10 +200,40 @@ export class PullThrough {
           maxAgeMs: 0,
         };
       }
-    } else if (held && error.code === 'not_found') {
-      await this.#answers.forget(key);
+    } else if (held) {
+      await this.#withdraw(key, error.code);
     }
     throw error;
+  }
+
+  async #moveClockOn(key: string, held: Answer, error: LarderError): Promise<void> {
+    // Larder's own trouble says nothing of the upstream
+    if (error.code === 'overloaded') return;
+    await this.#kept(key, this.#answers.markFailed(key, held, this.#clock.now()));
+  }
+
+  /** What is gone or refused upstream stands in no more: the next request is told the same, or asks first. */
+  async #withdraw(key: string, code: ErrorCode): Promise<void> {
+    if (code === 'not_found') await this.#kept(key, this.#answers.forget(key));
+    if (code === 'upstream_forbidden' || code === 'upstream_unauthorized')
+      await this.#kept(key, this.#answers.expire(key));
+  }
+
+  /** A store that cannot keep what is known of an answer changes nothing for the client. */
+  async #kept(key: string, change: Promise<unknown>): Promise<void> {
+    await change.catch((error: unknown) => {
+      this.#listener.storeFailed({ key, operation: 'answer', error });
+    });
+  }
+
+  /** Asks an upstream for something small, as one of a bounded number. Throws LarderError `overloaded`. */
+  async #question<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const leave = await this.#questions.take();
+    try {
+      return await ask(this.#closing.signal);
+    } finally {
+      leave();
+    }
   }
 
   async #withoutUpstream(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {

@@ -5,7 +5,7 @@
 import { open, unlink, type FileHandle } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { LarderError, messageOf } from './errors.ts';
+import { LarderError } from './errors.ts';
 import { readFile } from './file-body.ts';
 import type { StashSource } from './ports.ts';
 
@@ -31,8 +31,8 @@ export class Spool {
   #borrowed = 0;
   #state: 'growing' | 'complete' | 'failed' = 'growing';
   #error: unknown;
-  #readers = 0;
-  #released = false;
+  /** The fill itself, and each reader. */
+  #holders = 1;
   #waiters = new Set<() => void>();
 
   /** `dir`: an existing folder for the file, used only when the body outgrows memory. */
@@ -45,11 +45,12 @@ export class Spool {
    * Throws LarderError `store_failed` when there is no room for the bytes anywhere.
    */
   async append(chunk: Uint8Array): Promise<void> {
+    if (chunk.length === 0) return;
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
     if (this.#flushing === undefined) {
       this.#flushing = this.#flush();
-      // told by the next append, or by flushed
+      // told by a later append, or by flushed
       this.#flushing.catch(() => undefined);
     }
     if (this.#pendingBytes > MAX_PENDING) await this.#flushing;
@@ -83,15 +84,15 @@ export class Spool {
     }
     try {
       await writeAll(this.#file, chunks, this.written);
-    } catch (error) {
-      await this.#moveToMemory(error);
+    } catch {
+      await this.#moveToMemory();
       this.#keepInMemory(chunks, bytes);
     }
   }
 
   /** What the store takes over: valid until `release`. */
   source(): StashSource {
-    if (this.#path !== undefined) return { path: this.#path };
+    if (this.#file !== undefined && this.#path !== undefined) return { path: this.#path };
     if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
     return { bytes: this.#chunks[0] ?? new Uint8Array() };
   }
@@ -120,23 +121,27 @@ export class Spool {
     if (this.#state === 'failed') throw this.#error;
   }
 
-  /** Counts a reader in: the spool's file stays open until `close` has been called as often. */
+  /** Counts a reader in, who calls `close` once. */
   join(): void {
-    this.#readers++;
+    this.#holders++;
   }
 
+  /** The last of the readers and the fill frees what the spool holds. */
   close(): void {
-    this.#readers--;
-    this.#free();
+    this.#holders--;
+    if (this.#holders === 0) this.#free();
   }
 
-  /** The fill needs the spool no longer; it vanishes when the last reader closes. */
+  /** Nothing is appended or stashed any more: the file goes, while whoever holds the spool still reads from it. */
   async release(): Promise<void> {
     // a write under way may be about to make the file
     await this.flushed().catch(() => undefined);
-    this.#released = true;
-    await this.#unlink();
-    this.#free();
+    const name = this.#path;
+    this.#path = undefined;
+    if (name === undefined) return;
+    await unlink(name).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    });
   }
 
   async *read(
@@ -148,10 +153,12 @@ export class Spool {
       if (this.#state === 'failed') throw this.#error;
       const limit = Math.min(end ?? Infinity, this.visible);
       if (at < limit) {
+        const from = at;
         for await (const chunk of this.#chunksOf(at, limit, signal)) {
           at += chunk.length;
           yield chunk;
         }
+        if (at === from) throw brokenSpool();
       } else if (at >= (end ?? Infinity) || this.#state === 'complete') {
         return;
       } else {
@@ -183,7 +190,7 @@ export class Spool {
     if (overflow + bytes > OVERFLOW_BUDGET) {
       throw new LarderError(
         'store_failed',
-        'the spool disk is full; make room or wait for fills under way to end',
+        'the spool disk takes no more, and the memory that stands in for it is used up; make room on the disk or wait for fills under way to end',
       );
     }
     overflow += bytes;
@@ -197,50 +204,32 @@ export class Spool {
       this.#path = name;
       await writeAll(this.#file, this.#chunks, 0);
       this.#chunks = [];
-    } catch (error) {
-      await this.#moveToMemory(error);
+    } catch {
+      await this.#moveToMemory();
     }
   }
 
-  /** The disk refuses: what is in the file comes back, as readers may be in the middle of it. */
-  async #moveToMemory(cause: unknown): Promise<void> {
-    const file = this.#file;
-    if (file !== undefined && this.#chunks.length === 0) {
-      this.#borrow(this.written);
-      const bytes = Buffer.allocUnsafe(this.written);
-      for (let at = 0; at < bytes.length;) {
-        const { bytesRead } = await file.read(bytes, at, bytes.length - at, at);
-        if (bytesRead === 0)
-          throw new LarderError('store_failed', `the spool broke: ${messageOf(cause)}`);
-        at += bytesRead;
-      }
-      this.#chunks = [bytes];
-    } else {
-      this.#borrow(this.written);
+  /** The disk refuses: what is in the file comes back. */
+  async #moveToMemory(): Promise<void> {
+    this.#borrow(this.written);
+    if (this.#file !== undefined && this.#chunks.length === 0) {
+      this.#chunks = [await readBack(this.#file, this.written)];
     }
     // readers may be in the middle of it: closed with the last of them
-    this.#abandoned = file;
+    this.#abandoned = this.#file;
     this.#file = undefined;
-    await this.#unlink();
-  }
-
-  async #unlink(): Promise<void> {
-    const name = this.#path;
-    this.#path = undefined;
-    if (name === undefined) return;
-    await unlink(name).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
   }
 
   #free(): void {
-    if (!this.#released || this.#readers > 0) return;
     overflow -= this.#borrowed;
     this.#borrowed = 0;
     this.#chunks = [];
     const files = [this.#file, this.#abandoned];
     this.#file = this.#abandoned = undefined;
-    for (const file of files) void file?.close();
+    for (const file of files) {
+      // the file is gone by now: what cannot be closed loses nothing
+      file?.close().catch(() => undefined);
+    }
   }
 
   #wake(): void {
@@ -263,6 +252,22 @@ export class Spool {
       signal.addEventListener('abort', aborted, { once: true });
     });
   }
+}
+
+const brokenSpool = (cause?: unknown) =>
+  new LarderError('store_failed', 'what was written to the spool cannot be read back', { cause });
+
+/** Throws LarderError `store_failed`. */
+async function readBack(file: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafe(size);
+  for (let at = 0; at < size;) {
+    const { bytesRead } = await file.read(bytes, at, size - at, at).catch((error: unknown) => {
+      throw brokenSpool(error);
+    });
+    if (bytesRead === 0) throw brokenSpool();
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 async function writeAll(

@@ -21,7 +21,9 @@ const plane: DataPlane = (_req, res, path, context) => {
   context.protocol = 'go';
   context.outcome = 'hit';
   context.bytes = 6;
-  res.writeHead(200, { 'Content-Length': 6, 'X-Larder-Cache': 'hit' }).end('answer');
+  const { requestId, outcome } = context;
+  const ids = { 'X-Request-Id': requestId, 'X-Larder-Cache': outcome };
+  res.writeHead(200, { 'Content-Length': 6, ...ids }).end('answer');
   return true;
 };
 
