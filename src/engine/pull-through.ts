@@ -8,7 +8,7 @@
 
 import { Readable } from 'node:stream';
 import type { Answer, AnswerBytes, Answers } from './answers.ts';
-import { LarderError, type ErrorCode } from './errors.ts';
+import { LarderError } from './errors.ts';
 import type { Failures } from './failures.ts';
 import type { ContentRequest } from './fill.ts';
 import type { Fills } from './fills.ts';
@@ -33,7 +33,7 @@ export interface AnswerRequest {
   readonly freshness: Freshness;
   /** Asks the upstream. Throws LarderError. */
   fetch(signal: AbortSignal): Promise<AnswerBytes>;
-  /** What the store alone can say, when no upstream may or can be asked. */
+  /** What the store alone can say, when no upstream may or can be asked; without it, what an upstream said is held. */
   fallback?(): Promise<AnswerBytes | undefined>;
 }
 
@@ -114,11 +114,15 @@ export class PullThrough {
   /** An answer: fresh, refreshed, or as stale as its cause allows. Throws LarderError. */
   async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
     const { key, freshness } = request;
+    // no answer that an upstream once gave tells what may be had without it
+    if (!ask.fetch && request.fallback) return composed(await request.fallback());
     const known = this.#answers.peek(key);
-    if (this.#isFresh(known, freshness)) return this.#serve('hit', known, freshness);
+    if (known && this.#isFresh(known, freshness)) return this.#serve('hit', known, freshness);
     const held = await this.#answers.read(key);
-    if (this.#isFresh(held, freshness)) return this.#serve('hit', held, freshness);
-    return ask.fetch ? this.#revalidated(request, held) : this.#withoutUpstream(request, held);
+    if (held && this.#isFresh(held, freshness)) return this.#serve('hit', held, freshness);
+    if (ask.fetch) return this.#revalidated(request, held);
+    if (held) return this.#serve('stale', held, freshness);
+    throw notCached();
   }
 
   /** The record of content that is checked, whether it is in the store yet or on its way there. */
@@ -138,8 +142,8 @@ export class PullThrough {
     return stored && { outcome: 'hit', body: stored.body, record: stored.record };
   }
 
-  #isFresh(answer: Answer | undefined, freshness: Freshness): answer is Answer {
-    return answer !== undefined && judge(answer, freshness, this.#clock.now()) === 'fresh';
+  #isFresh(answer: Answer, freshness: Freshness): boolean {
+    return judge(answer, freshness, this.#clock.now()) === 'fresh';
   }
 
   /** What the upstream says now, or what is held, where a check has failed just now or runs behind. */
@@ -164,6 +168,7 @@ export class PullThrough {
       fresh = await this.#question((signal) => request.fetch(signal));
     } catch (error) {
       this.#failures.remember(key, error);
+      if (held && error instanceof LarderError) await this.#note(key, held, error);
       return await this.#onFailure(request, held, error);
     }
     const now = this.#clock.now();
@@ -187,7 +192,6 @@ export class PullThrough {
     if (mayServeStale(error.code)) {
       if (held && usableOnError(held, freshness, this.#clock.now())) {
         this.#listener.staleServed({ key, error });
-        await this.#moveClockOn(key, held, error);
         return this.#serve('stale', held, freshness);
       }
       const composed = await request.fallback?.();
@@ -200,30 +204,22 @@ export class PullThrough {
           maxAgeMs: 0,
         };
       }
-    } else if (held) {
-      await this.#withdraw(key, error.code);
     }
     throw error;
   }
 
-  async #moveClockOn(key: string, held: Answer, error: LarderError): Promise<void> {
-    // Larder's own trouble says nothing of the upstream
-    if (error.code === 'overloaded') return;
-    await this.#kept(key, this.#answers.markFailed(key, held, this.#clock.now()));
-  }
-
-  /** What is gone or refused upstream stands in no more: the next request is told the same, or asks first. */
-  async #withdraw(key: string, code: ErrorCode): Promise<void> {
-    if (code === 'not_found') await this.#kept(key, this.#answers.forget(key));
-    if (code === 'upstream_forbidden' || code === 'upstream_unauthorized')
-      await this.#kept(key, this.#answers.expire(key));
-  }
-
-  /** A store that cannot keep what is known of an answer changes nothing for the client. */
-  async #kept(key: string, change: Promise<unknown>): Promise<void> {
-    await change.catch((error: unknown) => {
+  /** Notes with what is held that a check failed. A store that cannot keep that changes nothing for the client. */
+  async #note(key: string, held: Answer, { code }: LarderError): Promise<void> {
+    try {
+      if (code === 'not_found') await this.#answers.forget(key);
+      else if (code === 'upstream_forbidden' || code === 'upstream_unauthorized')
+        await this.#answers.expire(key);
+      // Larder's own trouble says nothing of the upstream
+      else if (mayServeStale(code) && code !== 'overloaded')
+        await this.#answers.markFailed(key, held, this.#clock.now());
+    } catch (error) {
       this.#listener.storeFailed({ key, operation: 'answer', error });
-    });
+    }
   }
 
   /** Asks an upstream for something small, as one of a bounded number. Throws LarderError `overloaded`. */
@@ -234,15 +230,6 @@ export class PullThrough {
     } finally {
       leave();
     }
-  }
-
-  async #withoutUpstream(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
-    const composed = await request.fallback?.();
-    if (composed) {
-      return { outcome: 'hit', body: memoryBody(composed.bytes), record: undefined, maxAgeMs: 0 };
-    }
-    if (held && !request.fallback) return this.#serve('stale', held, request.freshness);
-    throw notCached();
   }
 
   #serve(outcome: Served['outcome'], answer: Answer, freshness: Freshness): ServedAnswer {
@@ -265,6 +252,12 @@ function once<T>(running: Map<string, Promise<T>>, key: string, run: () => Promi
     running.set(key, shared);
   }
   return shared;
+}
+
+/** What the store alone could say. */
+function composed(answer: AnswerBytes | undefined): ServedAnswer {
+  if (answer === undefined) throw notCached();
+  return { outcome: 'hit', body: memoryBody(answer.bytes), record: undefined, maxAgeMs: 0 };
 }
 
 const notCached = () =>

@@ -1,10 +1,10 @@
 // How Larder talks to upstreams: one client for all rooms, so that limits, manners and deadlines hold for every request.
 //
 // One call is one thing wanted: it follows redirects, tries again what may be tried again, and hands over a body that
-// resumes when it breaks (resume.ts). Token buckets and the breaker join here, around `#exchange`.
+// resumes when it breaks (download.ts). Token buckets and the breaker join here, around `#exchange`.
 
 import type { Readable } from 'node:stream';
-import { EnvHttpProxyAgent, type Dispatcher } from 'undici';
+import { EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici';
 import { LarderError } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
 import { explain, mayTryAgain, unreachable } from './failures.ts';
@@ -17,6 +17,9 @@ const RETRY_PAUSE_MS = [100, 400];
 const SOCKETS = 64;
 const MAX_REDIRECTS = 10;
 const CONNECT_TIMEOUT_MS = 10_000;
+/** How much later than its reader the connection itself gives up a silent body, milliseconds; and the longest timer. */
+const STALL_SLACK_MS = 1000;
+const LONGEST_MS = 2 ** 31 - 1;
 
 export interface UpstreamRequest {
   readonly url: URL;
@@ -53,12 +56,13 @@ export class UpstreamClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    // honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the deadlines are our own
+    // the deadlines are our own
+    const limits = { connections: SOCKETS, headersTimeout: 0, bodyTimeout: 0 };
+    // honours HTTP_PROXY, HTTPS_PROXY and NO_PROXY; the pool to a proxy gets no limits but by the factory
     this.#dispatcher = new EnvHttpProxyAgent({
-      connections: SOCKETS,
+      ...limits,
       connect: { timeout: CONNECT_TIMEOUT_MS },
-      headersTimeout: 0,
-      bodyTimeout: 0,
+      factory: (origin, options) => new Pool(origin, { ...(options as Pool.Options), ...limits }),
     });
   }
 
@@ -118,7 +122,7 @@ export class UpstreamClient {
           `${request.url.host} redirects more than ${String(MAX_REDIRECTS)} times`,
         );
       }
-      ({ url, headers } = await nextHop(url, location, headers));
+      ({ url, headers } = await orAborted(nextHop(url, location, headers), signal));
     }
   }
 
@@ -142,6 +146,8 @@ export class UpstreamClient {
           ...request.headers,
         },
         signal,
+        // for bodies that nobody watches, such as the text of a refusal
+        bodyTimeout: Math.min(request.stallMs + STALL_SLACK_MS, LONGEST_MS),
       });
       report(response.statusCode);
       // a body that is destroyed unread tells nobody; readers see its error by reading
@@ -167,17 +173,26 @@ function basicAuth(url: URL): Record<string, string> {
   return { authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await orAborted(over, signal).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+/** Waits no longer than until the signal aborts, and throws its reason then; what ran goes on for nobody. */
+function orAborted<T>(run: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const aborted = () => {
-      clearTimeout(timer);
       reject(signal.reason as Error);
     };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', aborted);
-      resolve();
-    }, ms);
+    if (signal.aborted) aborted();
     signal.addEventListener('abort', aborted, { once: true });
+    run.then(resolve, reject).finally(() => {
+      signal.removeEventListener('abort', aborted);
+    });
   });
 }

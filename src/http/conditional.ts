@@ -27,14 +27,14 @@ function matches(list: string, etag: string | undefined): boolean {
 
 export interface ByteRange {
   readonly start: number;
-  /** Exclusive; undefined: to the end, wherever that will be. */
-  readonly end: number | undefined;
+  /** Exclusive. */
+  readonly end: number;
 }
 
 /**
  * The one range to answer with: `whole` when there is none, it is malformed, there are several, or If-Range says that
- * the client's bytes are others (§14.2: a server may ignore Range). `size` is undefined while it is not known: then a
- * range from the end cannot be told and the whole is sent.
+ * the client's bytes are others (§14.2: a server may ignore Range). Of something whose size is not yet known (undefined)
+ * the whole is sent too: whether it has a range cannot be told before its end.
  */
 export function chooseRange(
   headers: RequestHeaders,
@@ -42,20 +42,19 @@ export function chooseRange(
   validators: Validators,
 ): ByteRange | 'whole' | 'unsatisfiable' {
   const value = headers['range'];
-  if (typeof value !== 'string' || !stillTheSame(headers['if-range'], validators)) return 'whole';
-  const spec = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(value);
-  const [first, last] = [spec?.[1] ?? '', spec?.[2] ?? ''];
-  if (first === '' && last === '') return 'whole';
-  if (first === '') return suffix(Number(last), size);
-  const start = Number(first);
-  const end = last === '' ? size : Number(last) + 1;
-  if (end !== undefined && last !== '' && end <= start) return 'whole';
-  if (size === undefined) return { start, end };
-  return start >= size ? 'unsatisfiable' : { start, end: Math.min(end ?? size, size) };
+  if (typeof value !== 'string' || size === undefined) return 'whole';
+  if (!stillTheSame(headers['if-range'], validators)) return 'whole';
+  const [, first = '', last = ''] = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(value) ?? [];
+  if (first !== '') return between(Number(first), last === '' ? Infinity : Number(last), size);
+  return last === '' ? 'whole' : suffix(Number(last), size);
 }
 
-function suffix(length: number, size: number | undefined): ByteRange | 'whole' | 'unsatisfiable' {
-  if (size === undefined) return 'whole';
+function between(start: number, last: number, size: number): ReturnType<typeof chooseRange> {
+  if (last < start) return 'whole';
+  return start >= size ? 'unsatisfiable' : { start, end: Math.min(last + 1, size) };
+}
+
+function suffix(length: number, size: number): ReturnType<typeof chooseRange> {
   if (length === 0 || size === 0) return 'unsatisfiable';
   return { start: Math.max(0, size - length), end: size };
 }

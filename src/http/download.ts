@@ -64,6 +64,7 @@ async function* whole(
     const broken = yield* transfer(request, response, skip, same, (chunk) => {
       handedOn.update(chunk);
       received += chunk.length;
+      if (received > (size ?? Infinity)) fail(request, response, 'sends more than it announced');
     });
     if (broken === undefined && (size === undefined || received === size)) return;
     if (response.triesLeft === 0) {

@@ -1,8 +1,8 @@
 import { LarderError, messageOf } from '../engine/errors.ts';
 
-/** Name resolution and certificates do not get better by asking at once again; what broke on the wire may. */
+/** Name resolution, certificates and a client that is closed do not get better by asking at once again; what broke on the wire may. */
 const FINAL =
-  /^(ENOTFOUND|CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH)/;
+  /^(ENOTFOUND|CERT_|ERR_TLS|ERR_SSL|EPROTO|UNABLE_TO|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|UND_ERR_DESTROYED)/;
 
 /** Whether a connection that failed before any byte may be tried again. */
 export const mayTryAgain = (error: unknown): boolean =>

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Body, ContentRecord } from '../engine/ports.ts';
-import { chooseRange, notModified, type ByteRange, type Validators } from './conditional.ts';
+import { chooseRange, notModified, type Validators } from './conditional.ts';
 import type { RequestContext } from './context.ts';
 
 export interface Representation {
@@ -59,18 +59,27 @@ export async function serve(
       res.end();
       return;
     }
-    const { start, end } = part === 'whole' || part.end === undefined ? ALL : part;
+    const { start, end } = part === 'whole' ? { start: 0, end: body.size } : part;
     if (body.bytes)
       endWith(res, context, part === 'whole' ? body.bytes : body.bytes.subarray(start, end));
-    else await send(res, context, body.read(start, end, client.signal));
+    else {
+      const length = end === undefined ? undefined : end - start;
+      await send(res, context, body.read(start, end, client.signal), length);
+    }
   } catch {
-    res.destroy();
+    breakOff(req, res, body.size);
   } finally {
     body.close();
   }
 }
 
-const ALL: ByteRange = { start: 0, end: undefined };
+/** An HTTP/1.0 client takes any orderly end for the end of a body without a length: a reset it does not. */
+function breakOff(req: IncomingMessage, res: ServerResponse, size: number | undefined): void {
+  const { socket } = req;
+  if (req.httpVersion === '1.0' && size === undefined && !('encrypted' in socket))
+    socket.resetAndDestroy();
+  res.destroy();
+}
 
 type Part = ReturnType<typeof chooseRange> | 'unchanged';
 
@@ -94,14 +103,13 @@ function writeHead(
   if (part === 'unchanged') status = 304;
   else if (part === 'unsatisfiable') {
     status = 416;
-    head.push('Content-Range', `bytes */${size ?? '*'}`, 'Content-Length', '0');
-  } else if (part === 'whole' || part.end === undefined) {
-    // an open range of something without a known length: the whole is the honest answer
+    head.push('Content-Range', `bytes */${String(size)}`, 'Content-Length', '0');
+  } else if (part === 'whole') {
     if (size !== undefined) head.push('Content-Length', size);
   } else {
     status = 206;
     const { start, end } = part;
-    head.push('Content-Range', `bytes ${String(start)}-${String(end - 1)}/${size ?? '*'}`);
+    head.push('Content-Range', `bytes ${String(start)}-${String(end - 1)}/${String(size)}`);
     head.push('Content-Length', String(end - start));
   }
   res.writeHead(status, head);
@@ -126,16 +134,23 @@ function endWith(res: ServerResponse, context: RequestContext, bytes: Uint8Array
   res.end(piece, 'latin1');
 }
 
-/** A chunk is valid until the next is asked for: each is waited for until the kernel has it. */
+/**
+ * A chunk is valid until the next is asked for: each is waited for until the kernel has it. Throws when the chunks are
+ * not as long as the head has announced: a client would wait for ever, or take the rest for another answer.
+ */
 async function send(
   res: ServerResponse,
   context: RequestContext,
   chunks: AsyncIterable<Uint8Array>,
+  length: number | undefined,
 ): Promise<void> {
   // the head goes out before the first chunk comes
   res.flushHeaders();
+  let left = length ?? Infinity;
   for await (const chunk of chunks) {
     if (res.destroyed) return;
+    left -= chunk.length;
+    if (left < 0) throw new Error('more bytes than announced');
     context.bytes += chunk.length;
     await new Promise<void>((resolve, reject) => {
       const left = () => {
@@ -149,6 +164,7 @@ async function send(
       });
     });
   }
+  if (left > 0 && length !== undefined) throw new Error('fewer bytes than announced');
   res.end();
 }
 
