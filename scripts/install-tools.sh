@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need of the system and this machine lacks: Go with its sources, and openssl.
+# install-tools.sh run|test: installs what the program, or what its tests too, need of the system and this machine lacks.
 # As root on Debian and its kin by apt-get; elsewhere it says in one sentence what is missing, and fails.
-set -uo pipefail
+#   run   libatomic, for the Node.js that npm ci brings
+#   test  Go with its sources, and openssl, besides
+set -u
 export GOTOOLCHAIN=local DEBIAN_FRONTEND=noninteractive
 oldest_go=23 # of Go 1.x
+
+node_lacks_libatomic() { [[ $(node --version 2>&1) == *libatomic* ]]; }
 
 go_is_fine() {
   local minor
@@ -12,12 +16,17 @@ go_is_fine() {
   [ "${minor:-0}" -ge "$oldest_go" ] && [ -d "$(go env GOROOT)/src/cmd/vendor/golang.org/x/mod/sumdb" ]
 }
 
-lacks() {
-  local missing=()
-  go_is_fine || missing+=("Go 1.$oldest_go or newer with its sources")
-  command -v openssl >/dev/null || missing+=(openssl)
-  local IFS='+'
-  echo "${missing[*]}" | sed 's/+/ and /g'
+# What is missing, as the subject of a sentence; nothing when all is there.
+missing() {
+  local things=()
+  node_lacks_libatomic && things+=("the library libatomic.so.1 (Debian and Ubuntu: libatomic1; Fedora: libatomic)")
+  if [ "$1" = test ]; then
+    go_is_fine || things+=("Go 1.$oldest_go or newer with its sources on the PATH")
+    command -v openssl >/dev/null || things+=("openssl on the PATH")
+  fi
+  [ ${#things[@]} -eq 0 ] && return
+  printf '%s' "${things[0]}"
+  [ ${#things[@]} -eq 1 ] || printf ' and %s' "${things[@]:1}"
 }
 
 install() { apt-get install -y -qq --no-install-recommends "$@"; }
@@ -25,9 +34,16 @@ install() { apt-get install -y -qq --no-install-recommends "$@"; }
 # The minor version of Go that apt would install.
 go_on_offer() { apt-cache policy golang-go | sed -n 's/^ *Candidate: \([0-9]*:\)\?1\.\([0-9]*\).*/\2/p'; }
 
+install_go() {
+  local offer
+  offer=$(go_on_offer)
+  if [ "${offer:-0}" -ge "$oldest_go" ]; then install golang-go golang-src
+  else install_backported_go; fi
+}
+
 # From the backports of this release, at the mirror that this machine uses already; its list of sources stays as it is.
 install_backported_go() {
-  local release mirror keys=/usr/share/keyrings/debian-archive-keyring.gpg folder
+  local release mirror folder keys=/usr/share/keyrings/debian-archive-keyring.gpg
   release=$(. /etc/os-release && [ "$ID" = debian ] && echo "${VERSION_CODENAME:-}")
   mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $release" | head -n 1)
   [ -n "$release" ] && [ -n "$mirror" ] && [ -r "$keys" ] || return 1
@@ -42,19 +58,21 @@ install_backported_go() {
   return $code
 }
 
-missing=$(lacks)
-[ -z "$missing" ] && exit 0
+what=$(missing "$1")
+[ -z "$what" ] && exit 0
 if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
-  echo "installing $missing"
-  apt-get update -qq
-  command -v openssl >/dev/null || install openssl
-  if ! go_is_fine; then
-    if [ "$(go_on_offer || echo 0)" -ge "$oldest_go" ] 2>/dev/null; then install golang-go golang-src
-    else install_backported_go; fi
-  fi
+  echo "Installing $what." >&2
+  {
+    apt-get update -qq
+    ! node_lacks_libatomic || install libatomic1
+    if [ "$1" = test ]; then
+      command -v openssl || install openssl
+      go_is_fine || install_go
+    fi
+  } >&2
   hash -r
-  missing=$(lacks)
-  [ -z "$missing" ] && exit 0
+  what=$(missing "$1")
+  [ -z "$what" ] && exit 0
 fi
-echo "The tests need $missing on the PATH, and this machine has not: install it and run npm test again." >&2
+echo "This machine lacks $what: install what is missing and run this again." >&2
 exit 1

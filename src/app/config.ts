@@ -182,25 +182,32 @@ export function loadConfig(
     Object.entries(env).filter(([name, value]) => /^LARDER_/i.test(name) && value !== ''),
   );
   const { values: given, problems: unread } = withSecretFiles(named);
-  const problems = Object.keys(given)
-    .filter((name) => !settingNames.includes(name))
-    .map((name) => unknownSetting(name, settingNames));
-  problems.push(...unread, ...tlsProblems(given), ...proxyProblems(env));
-
   const parsed = settings(checks).safeParse(given);
-  for (const issue of parsed.error?.issues ?? []) {
-    const name = String(issue.path[0]);
-    problems.push(
-      `${name}=${JSON.stringify(withoutCredentials(given[name] ?? ''))} ${issue.message}.`,
-    );
-  }
-  if (parsed.success) problems.push(...spoolProblems(parsed.data));
-
   const go = goSources(given, env);
-  if (go.upstream === undefined && unread.length === 0) problems.push(upstreamMissing);
+  const problems = [
+    ...Object.keys(given)
+      .filter((name) => !settingNames.includes(name))
+      .map((name) => unknownSetting(name, settingNames)),
+    ...unread,
+    ...tlsProblems(given),
+    ...proxyProblems(env),
+    ...valueProblems(given, parsed.error?.issues ?? []),
+    ...(parsed.success ? spoolProblems(parsed.data) : []),
+    ...(go.upstream === undefined && unread.length === 0 ? [upstreamMissing] : []),
+  ];
   if (problems.length > 0 || !parsed.success || go.upstream === undefined)
     throw new ConfigError(problems.join('\n'));
   return toConfig(parsed.data, go.upstream, go.sumdb);
+}
+
+function valueProblems(
+  given: Readonly<NodeJS.ProcessEnv>,
+  issues: readonly z.core.$ZodIssue[],
+): string[] {
+  return issues.map(({ path: [key], message }) => {
+    const name = String(key);
+    return `${name}=${JSON.stringify(withoutCredentials(given[name] ?? ''))} ${message}.`;
+  });
 }
 
 function goSources(given: Readonly<NodeJS.ProcessEnv>, env: Readonly<NodeJS.ProcessEnv>) {

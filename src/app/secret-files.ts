@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileReason } from './start-error.ts';
 
 /** Settings that may hold a secret. Each can come from the file that `<NAME>_FILE` names. */
-export const secretNames = ['LARDER_GO_UPSTREAM'] as const;
+const secretNames = ['LARDER_GO_UPSTREAM'] as const;
 
 type Given = Readonly<Record<string, string | undefined>>;
 

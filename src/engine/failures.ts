@@ -2,7 +2,7 @@ import { LarderError } from './errors.ts';
 import type { Clock } from './ports.ts';
 
 /** A failure is shared with whoever asks within this time; longer only for what is not there. */
-export const FAILURE_MS = 1000;
+const FAILURE_MS = 1000;
 /** The memory is bounded: past it the oldest is forgotten, which costs one more question upstream. */
 const MAX_ENTRIES = 20_000;
 

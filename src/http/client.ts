@@ -11,7 +11,7 @@ import { explain, mayTryAgain, unreachable } from './failures.ts';
 import { nextHop } from './redirect.ts';
 
 /** At most this many tries for one thing, whatever went wrong with each. */
-export const TRIES = 3;
+const TRIES = 3;
 const RETRY_PAUSE_MS = [100, 400];
 /** Sockets a host. */
 const SOCKETS = 64;

@@ -93,13 +93,13 @@ function handAllOver(): void {
 }
 
 interface Droppy {
-  on(event: 'drop' | 'drain', listener: () => void): unknown;
+  on(event: 'drop' | 'drain', listener: (text: string) => void): unknown;
 }
 
 function reportDropped(out: Droppy, logger: Logger): void {
   let dropped = 0;
-  out.on('drop', () => {
-    dropped++;
+  out.on('drop', (text) => {
+    dropped += text.split('\n').length - 1;
   });
   out.on('drain', () => {
     if (dropped === 0) return;

@@ -46,6 +46,12 @@ describe('a start that fails says why, without a stack, and ends with 2', () => 
     expect(run.stderr).not.toMatch(/^ +at /m);
   });
 
+  test('a proxy that is none', async () => {
+    const run = await runLarder([], { env: { ...quiet, HTTPS_PROXY: 'proxy.example.com' } });
+    expect(run).toMatchObject({ code: 2, stdout: '' });
+    expect(run.stderr).toMatch(/^HTTPS_PROXY="proxy\.example\.com" is not usable: .*\n$/);
+  });
+
   test('a port in use', async () => {
     const { base } = await startLarderProcess();
     const run = await runLarder([], { env: { ...quiet, LARDER_PORT: new URL(base).port } });
@@ -64,6 +70,15 @@ describe('a start that fails says why, without a stack, and ends with 2', () => 
       expect(run.stderr).toMatch(/^LARDER_STORAGE_DIR=.* cannot be written: .*\n$/);
     },
   );
+
+  test('a file where the store needs a folder', async () => {
+    const cwd = tempDir();
+    writeFileSync(join(cwd, '.tmp'), '');
+    const run = await runLarder([], { env: { ...quiet, LARDER_STORAGE_DIR: cwd }, cwd });
+    expect(run.code).toBe(2);
+    expect(run.stderr).toMatch(/^Larder cannot start, as the system refuses: .*\.tmp.*\n$/);
+    expect(run.stderr.trimEnd().split('\n')).toHaveLength(1);
+  });
 });
 
 describe('a signal', () => {

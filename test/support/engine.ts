@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { LocalLock } from '../../src/coordination/local-lock.ts';
 import { Answers, type AnswerBytes } from '../../src/engine/answers.ts';
-import { LarderError, type ErrorCode } from '../../src/engine/errors.ts';
+import { LarderError, type CacheOutcome, type ErrorCode } from '../../src/engine/errors.ts';
 import { Failures } from '../../src/engine/failures.ts';
 import type { ContentRequest } from '../../src/engine/fill.ts';
 import { Fills } from '../../src/engine/fills.ts';
@@ -21,7 +21,12 @@ import type {
   Store,
   StoredContent,
 } from '../../src/engine/ports.ts';
-import { PullThrough, type AnswerRequest, type Ask } from '../../src/engine/pull-through.ts';
+import {
+  PullThrough,
+  type AnswerRequest,
+  type Ask,
+  type ServedAnswer,
+} from '../../src/engine/pull-through.ts';
 import { readFile } from 'node:fs/promises';
 import { Gate } from './faults.ts';
 import { tempDir } from './tmp.ts';
@@ -76,6 +81,11 @@ export class MemoryStore implements Store {
     const gate = new Gate();
     this.#gates.set(operation, gate);
     return gate;
+  }
+
+  /** Later calls pass; those at the gate still wait. */
+  holdNoMore(operation: Operation): void {
+    this.#gates.delete(operation);
   }
 
   recover(): void {
@@ -311,7 +321,7 @@ export function engine(options: EngineOptions = {}) {
 export const online: Ask = { fetch: true, signal: never };
 export const offline: Ask = { fetch: false, signal: never };
 
-export const freshness: Freshness = {
+const freshness: Freshness = {
   ttlMs: 60_000,
   staleWhileRevalidateMs: 0,
   staleIfErrorMs: 600_000,
@@ -341,6 +351,12 @@ export class Question implements AnswerRequest {
     if (says instanceof Error) throw says;
     return { bytes: Buffer.from(says), source: 'http://upstream.test' };
   };
+}
+
+/** What a client sees of an answer. */
+export async function told(answer: Promise<ServedAnswer>): Promise<[CacheOutcome, string, number]> {
+  const { outcome, body, maxAgeMs } = await answer;
+  return [outcome, (await bytesOf(body)).toString(), maxAgeMs];
 }
 
 export const failure = (code: ErrorCode): LarderError =>

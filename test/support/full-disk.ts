@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { atEnd, tempDir } from './tmp.ts';
 
-export const REAL_DISK = 1024 * 1024;
+const REAL_DISK = 1024 * 1024;
 
 /** `room`: bytes that fit before it is full. */
 export function fullDisk(): { dir: string; room: number } {

@@ -182,6 +182,18 @@ describe('problems', () => {
   });
 
   test.each([
+    ['ftp://robot:hunter2@proxy.test', 'ftp://***@proxy.test'],
+    ['robot:hunter2@proxy.test', '***@proxy.test'],
+    ['https://robot:hunter/2@proxy.test:x', 'https://***@proxy.test:x'],
+    ['https://a.test,https://robot:hunt@er2@b.test', 'https://a.test,https://***@b.test'],
+  ])('show none of a malformed URL either: %s', (upstream, shown) => {
+    const bad = { checkUpstream: () => 'is bad' };
+    expect(problemsOf({ LARDER_GO_UPSTREAM: upstream }, bad)).toEqual([
+      `LARDER_GO_UPSTREAM="${shown}" is bad.`,
+    ]);
+  });
+
+  test.each([
     ['LARDER_PROT', /did you mean LARDER_PORT\?/],
     ['LARDER_GO_NOSUMBD', /did you mean LARDER_GO_NOSUMDB\?/],
     ['LARDER_STORE_DIR', /did you mean LARDER_STORAGE_DIR\?/],
@@ -195,6 +207,63 @@ describe('problems', () => {
 
   test('variables of others are none', () => {
     expect(problemsOf({ XLARDER_A: '1', HOME: '/root' })).toEqual([]);
+  });
+});
+
+describe('a secret in a file', () => {
+  const fromFile = (text: string) => {
+    const file = join(bin, 'secret');
+    writeFileSync(file, text);
+    return { LARDER_GO_UPSTREAM: undefined, LARDER_GO_UPSTREAM_FILE: file };
+  };
+
+  test('is read, without the white space around it', () => {
+    const { upstream } = loadConfig({ ...go, ...fromFile('https://u:p@proxy.test\n') }).go;
+    expect(upstream).toBe('https://u:p@proxy.test');
+  });
+
+  test('is checked like any other value, and not shown', () => {
+    const checks = { checkUpstream: () => 'is bad' };
+    expect(problemsOf(fromFile('https://me:secret@proxy.test'), checks)).toEqual([
+      'LARDER_GO_UPSTREAM="https://***@proxy.test" is bad.',
+    ]);
+  });
+
+  test('that cannot be had is told', () => {
+    expect(problemsOf({ ...fromFile('x'), LARDER_GO_UPSTREAM_FILE: '/nowhere' })).toEqual([
+      expect.stringMatching(/^LARDER_GO_UPSTREAM_FILE="\/nowhere" cannot be read: /),
+    ]);
+    expect(problemsOf(fromFile('\n'))).toEqual([
+      expect.stringMatching(/^LARDER_GO_UPSTREAM_FILE=".*" is empty/),
+    ]);
+    expect(problemsOf({ ...fromFile('x'), LARDER_GO_UPSTREAM: 'off' })).toEqual([
+      expect.stringMatching(/^LARDER_GO_UPSTREAM and LARDER_GO_UPSTREAM_FILE are both set/),
+    ]);
+  });
+});
+
+describe('the proxies of the environment', () => {
+  test.each(['http://proxy.test:3128', 'https://u:p@proxy.test', 'socks5://127.0.0.1:1080', ''])(
+    '%j will do',
+    (value) => {
+      expect(problemsOf({ HTTP_PROXY: value, https_proxy: value })).toEqual([]);
+    },
+  );
+
+  test.each(['proxy.test', 'proxy.test:3128', '127.0.0.1:3128', 'ftp://proxy.test', 'http://'])(
+    '%j will not',
+    (value) => {
+      expect(problemsOf({ HTTPS_PROXY: value })).toEqual([
+        expect.stringContaining(`HTTPS_PROXY="${value}" is not usable`),
+      ]);
+    },
+  );
+
+  test('count in lower case first, and show no password', () => {
+    const env = { HTTP_PROXY: 'http://proxy.test', http_proxy: 'robot:hunter2@proxy.test' };
+    expect(problemsOf(env)).toEqual([
+      expect.stringMatching(/^http_proxy="\*\*\*@proxy\.test" is not usable/),
+    ]);
   });
 });
 
@@ -246,22 +315,34 @@ describe('the go command', () => {
 });
 
 describe('.env.example', () => {
-  const text = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8');
-  const assignments = [...text.matchAll(/^# (LARDER_[A-Z0-9_]+)=(.*)$/gm)];
+  const entry = /^# (?<meaning>[A-Z].*\.)\n# (?<name>LARDER_[A-Z0-9_]+)=(?<value>.*)$/gm;
+  const example = [...read('.env.example').matchAll(entry)].map(({ groups = {} }) => ({
+    name: groups['name'] ?? '',
+    value: groups['value'] ?? '',
+    meaning: groups['meaning'],
+  }));
 
-  test('lists every setting once, and no other', () => {
-    expect(assignments.map(([, name]) => name).sort()).toEqual([...settingNames].sort());
+  test('says a line about every setting, and about no other', () => {
+    expect(example.map(({ name }) => name).sort()).toEqual([...settingNames].sort());
   });
 
   test('shows the defaults', () => {
-    const shown: Record<string, string | undefined> = {};
-    for (const [, name = '', value] of assignments) shown[name] = value;
+    const shown = Object.fromEntries(example.map(({ name, value }) => [name, value]));
     expect(loadConfig({ ...shown, ...go })).toEqual(loadConfig(go));
   });
 
-  test('says a line about each', () => {
-    const lines = text.split('\n');
-    for (const [assignment] of assignments)
-      expect(lines[lines.indexOf(assignment) - 1]).toMatch(/^# [A-Z].*\.$/);
+  test('is what README.md says, word for word', () => {
+    const row =
+      /^\| `(?<name>LARDER_[A-Z0-9_]+)` +\| (?:`(?<value>[^`]+)`|none) *\| (?<meaning>.*?) *\|$/gm;
+    const table = [...read('README.md').matchAll(row)].map(({ groups = {} }) => ({
+      name: groups['name'] ?? '',
+      value: groups['value'] ?? '',
+      meaning: groups['meaning']?.replaceAll('`', ''),
+    }));
+    expect(table).toEqual(example);
   });
 });
+
+function read(file: string): string {
+  return readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
+}

@@ -1,0 +1,129 @@
+// A whole module graph by the go command, from an upstream that is 20 ms away: straight, and through each proxy, at
+// first with nothing in its store and then with everything.
+
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  count,
+  fixed,
+  mebibytes,
+  median,
+  progress,
+  ratio,
+  table,
+  times,
+} from './support/figures.ts';
+import { moduleTree, timeDownload } from './support/module-tree.ts';
+import { run, settled, usageOf, watchPeak, type Server } from './support/processes.ts';
+import { goproxyProgram, startGoproxy, startLarder, startUpstream } from './support/servers.ts';
+
+const DELAY_MS = 20;
+const ROUNDS = 3;
+
+interface Result {
+  readonly seconds: number;
+  /** What the proxy used, with what it did after the last answer. */
+  readonly cpuSeconds?: number;
+  readonly peakBytes?: number;
+  readonly upstreamRequests: number;
+  readonly upstreamBytes: number;
+}
+
+/** `dir`: an empty folder. Resolves to Markdown. */
+export async function benchCold(dir: string): Promise<string> {
+  const { files, project } = await moduleTree();
+  const program = await goproxyProgram();
+  const upstream = await startUpstream(dir, files, DELAY_MS);
+  const results = new Map<string, Result[]>();
+  const note = (name: string, result: Result): void => {
+    progress(`${name}: ${fixed(result.seconds, 1)} s, CPU ${fixed(result.cpuSeconds ?? 0, 1)} s`);
+    results.set(name, [...(results.get(name) ?? []), result]);
+  };
+  try {
+    progress('once straight, not counted: files come into the memory of the system');
+    await timeDownload(project, upstream.base);
+    for (let round = 1; round <= ROUNDS; round++) {
+      note('direct', await measure(project, upstream));
+      const proxies = [
+        (store: string) => startLarder(store, upstream.base),
+        (store: string) => startGoproxy(program, store, upstream.base),
+      ];
+      for (const start of proxies) {
+        const store = path.join(dir, `store-${String(round)}`);
+        const proxy = await start(store);
+        note(`${proxy.name} cold`, await measure(project, upstream, proxy));
+        note(`${proxy.name} warm`, await measure(project, upstream, proxy));
+        await proxy.stop();
+        await rm(store, { recursive: true });
+        // none pays for what another wrote
+        await run('sync', []);
+      }
+    }
+  } finally {
+    await upstream.stop();
+  }
+  return report(results);
+}
+
+/** One download, through a proxy or straight. */
+async function measure(project: string, upstream: Server, proxy?: Server): Promise<Result> {
+  await counted(upstream);
+  const before = proxy && usageOf(proxy.pid).cpuSeconds;
+  const peak = proxy && watchPeak(proxy.pid);
+  const seconds = await timeDownload(project, (proxy ?? upstream).base);
+  if (proxy) await settled(proxy.pid);
+  const { requests, bytes } = await counted(upstream);
+  return {
+    seconds,
+    ...(proxy && { cpuSeconds: usageOf(proxy.pid).cpuSeconds - (before ?? 0) }),
+    ...(peak && { peakBytes: peak() }),
+    upstreamRequests: requests,
+    upstreamBytes: bytes,
+  };
+}
+
+/** What the upstream was asked since the last call. */
+async function counted(upstream: Server): Promise<{ requests: number; bytes: number }> {
+  const response = await fetch(`${upstream.base}/counted`);
+  return (await response.json()) as { requests: number; bytes: number };
+}
+
+function report(results: ReadonlyMap<string, readonly Result[]>): string {
+  const seconds = (of: readonly Result[]): number[] => of.map((result) => result.seconds);
+  const direct = seconds(results.get('direct') ?? []);
+  const known = (
+    values: readonly (number | undefined)[],
+    show: (value: number) => string,
+  ): string => {
+    const numbers = values.filter((value) => value !== undefined);
+    return numbers.length === 0 ? '' : show(median(numbers));
+  };
+  const head = [
+    'seconds',
+    'best',
+    'of direct',
+    'CPU s',
+    'memory at most',
+    'upstream requests',
+    'MB',
+  ];
+  return table(
+    ['go mod download', ...head],
+    Array.from(results, ([name, of]) => [
+      name,
+      fixed(median(seconds(of)), 1),
+      fixed(Math.min(...seconds(of)), 1),
+      times(ratio(seconds(of), direct)),
+      known(
+        of.map((result) => result.cpuSeconds),
+        (value) => fixed(value, 1),
+      ),
+      known(
+        of.map((result) => result.peakBytes),
+        mebibytes,
+      ),
+      count(median(of.map((result) => result.upstreamRequests))),
+      count(median(of.map((result) => result.upstreamBytes)) / 1e6),
+    ]),
+  );
+}
