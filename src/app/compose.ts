@@ -111,7 +111,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     listener,
   });
   const index = new VersionIndex(store, clock.now);
-  const completion = new Completion(store, answers, index);
+  const completion = new Completion({ store, answers, pull, index });
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
     if (name?.kind !== 'file') return;

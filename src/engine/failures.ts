@@ -35,6 +35,10 @@ export class Failures {
     }
   }
 
+  forget(key: string): void {
+    this.#entries.delete(key);
+  }
+
   /** What is remembered for this key. */
   get(key: string): LarderError | undefined {
     const entry = this.#entries.get(key);

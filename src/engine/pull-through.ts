@@ -130,6 +130,19 @@ export class PullThrough {
     return this.#fills.get(key)?.record ?? (await this.#store.record(key));
   }
 
+  /** Makes the next request for an answer ask the upstream, as something has shown it to be out of date. */
+  async expire(key: string): Promise<void> {
+    this.#failures.forget(key);
+    await this.#answers.expire(key);
+    // what a refresh under way will bring was said before
+    await this.#refreshes.get(key)?.then(
+      () => this.#answers.expire(key),
+      () => {
+        this.#failures.forget(key);
+      },
+    );
+  }
+
   /** Ends what runs for nobody. */
   close(): void {
     this.#closing.abort(new LarderError('overloaded', 'the server is stopping'));

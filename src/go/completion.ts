@@ -2,6 +2,7 @@
 
 import type { Answers } from '../engine/answers.ts';
 import type { Store } from '../engine/ports.ts';
+import type { PullThrough } from '../engine/pull-through.ts';
 import { completeVersions } from './answer-requests.ts';
 import type { VersionIndex } from './index-feed.ts';
 import { keyOf, pathOf, type GoFileName } from './names.ts';
@@ -11,14 +12,21 @@ import { isPseudoVersion } from './version.ts';
 export class Completion {
   readonly #store: Store;
   readonly #answers: Answers;
+  readonly #pull: Pick<PullThrough, 'expire'>;
   readonly #index: VersionIndex;
   /** One after another, so that no older list overwrites a newer one. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(store: Store, answers: Answers, index: VersionIndex) {
-    this.#store = store;
-    this.#answers = answers;
-    this.#index = index;
+  constructor(parts: {
+    store: Store;
+    answers: Answers;
+    pull: Pick<PullThrough, 'expire'>;
+    index: VersionIndex;
+  }) {
+    this.#store = parts.store;
+    this.#answers = parts.answers;
+    this.#pull = parts.pull;
+    this.#index = parts.index;
   }
 
   /** Throws LarderError `store_failed`. */
@@ -37,13 +45,12 @@ export class Completion {
     if (!isPseudoVersion(name.version)) await this.#writeTreeList(name.module);
   }
 
-  /** A list that lacks a version that there is is out of date. */
+  /** A list that lacks a version that there is is out of date, and so is the word that there is none. */
   async #expireList({ module, version }: GoFileName): Promise<void> {
     const key = keyOf({ kind: 'list', module });
     const list = this.#answers.peek(key) ?? (await this.#answers.read(key));
-    if (list === undefined || Buffer.from(list.bytes).toString().split('\n').includes(version))
-      return;
-    await this.#answers.expire(key);
+    const listed = list && Buffer.from(list.bytes).toString().split('\n').includes(version);
+    if (!listed) await this.#pull.expire(key);
   }
 
   /** The list of the store as a GOPROXY tree: derived, for `GOPROXY=file://`. */

@@ -12,12 +12,15 @@ export function hot(store: Store): Store {
     maxSize: MEMORY,
     sizeCalculation: ({ record }) => record.size + 512,
   });
+  /** What was read before a deletion must not come back into memory after it. */
+  let deletions = 0;
   return {
     async open(key) {
       const known = memory.get(key);
       if (known) return known;
+      const before = deletions;
       const stored = await store.open(key);
-      if (stored?.body.bytes) memory.set(key, stored);
+      if (stored?.body.bytes && deletions === before) memory.set(key, stored);
       return stored;
     },
     async record(key) {
@@ -27,8 +30,10 @@ export function hot(store: Store): Store {
     readDocument: (key) => store.readDocument(key),
     writeDocument: (key, bytes) => store.writeDocument(key, bytes),
     async delete(key) {
+      deletions++;
       memory.delete(key);
       await store.delete(key);
+      deletions++;
       memory.delete(key);
     },
     list: (folder) => store.list(folder),
