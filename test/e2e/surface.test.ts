@@ -190,3 +190,31 @@ test('a full disk: bytes pass through, nothing partial stays, and all is well wi
   expectBytes(await request(larder.base, file('example.com/small', 'zip')), small.zip);
   expect(upstream.requests(file('example.com/large', 'zip')).length).toBe(2);
 });
+
+test('a list that lacks a version that was fetched is asked for anew, also one that was not there', async () => {
+  const upstream = await startUpstream();
+  const env = {
+    LARDER_GO_UPSTREAM: upstream.url,
+    LARDER_LIST_TTL: '1h',
+    LARDER_NEGATIVE_TTL: '1h',
+  };
+  const larder = await startLarderProcess({ env });
+  const list = '/example.com/late/@v/list';
+  expectGoError(await request(larder.base, list), 404);
+  const listed = (versions: string) =>
+    eventually(`the list is ${versions}`, async () => {
+      const reply = await request(larder.base, list);
+      return reply.body.toString() === versions;
+    });
+  upstream.add('example.com/late', 'v1.0.0');
+  await whenStored(larder.base, file('example.com/late', 'mod'));
+  await listed('v1.0.0\n');
+  const asked = () => upstream.requests(list).length;
+  const before = asked();
+  await whenStored(larder.base, file('example.com/late', 'zip'));
+  await listed('v1.0.0\n');
+  expect(asked()).toBe(before);
+  upstream.add('example.com/late', 'v1.1.0');
+  await whenStored(larder.base, file('example.com/late', 'info', 'v1.1.0'));
+  await listed('v1.0.0\nv1.1.0\n');
+});

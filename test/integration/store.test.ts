@@ -78,3 +78,22 @@ it('sweeps what a killed process left', async () => {
   await reopen();
   await expect(stat(left)).rejects.toMatchObject({ code: 'ENOENT' });
 });
+
+it('does not take back into memory what is deleted while it is being read', async () => {
+  const { store } = await fileStore();
+  await store.stash(key, { bytes }, record);
+  const slow = Promise.withResolvers<undefined>();
+  const memory = hot({
+    ...hot(store),
+    open: async (name) => {
+      const stored = await store.open(name);
+      await slow.promise;
+      return stored;
+    },
+  });
+  const reading = memory.open(key);
+  await memory.delete(key);
+  slow.resolve(undefined);
+  expect((await reading)?.record).toEqual(record);
+  expect(await memory.open(key)).toBeUndefined();
+});
