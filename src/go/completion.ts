@@ -1,5 +1,6 @@
 // What follows when a file of a version was stored: the list may be out of date, and the version may be complete.
 
+import { LRUCache } from 'lru-cache';
 import type { Answers } from '../engine/answers.ts';
 import type { Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
@@ -14,6 +15,8 @@ export class Completion {
   readonly #answers: Answers;
   readonly #pull: Pick<PullThrough, 'expire'>;
   readonly #index: VersionIndex;
+  /** Versions that were complete a moment ago, and of which files. */
+  readonly #completed = new LRUCache<string, string>({ max: 1000 });
   /** One after another, so that no older list overwrites a newer one. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -38,9 +41,17 @@ export class Completion {
 
   async #follow(name: GoFileName): Promise<void> {
     if (!isPseudoVersion(name.version)) await this.#expireList(name);
+    const times: string[] = [];
     for (const ext of ['info', 'mod', 'zip'] as const) {
-      if ((await this.#store.record(keyOf({ ...name, ext }))) === undefined) return;
+      const record = await this.#store.record(keyOf({ ...name, ext }));
+      if (record === undefined) return;
+      times.push(record.time);
     }
+    // of files stored together each may see all of them
+    const version = `${name.module}@${name.version}`;
+    const files = times.join();
+    if (this.#completed.get(version) === files) return;
+    this.#completed.set(version, files);
     await this.#index.append(name);
     if (!isPseudoVersion(name.version)) await this.#writeTreeList(name.module);
   }

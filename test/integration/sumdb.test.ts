@@ -14,7 +14,7 @@ import { startSumdb, type RunningSumdb, type SumdbOptions } from '../support/sum
 import { MemoryHead } from '../support/sumdb-log.ts';
 import { atEnd } from '../support/tmp.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const { signal } = new AbortController();
 
 async function start(options: SumdbOptions = {}): Promise<RunningSumdb> {
   const db = await startSumdb(options);

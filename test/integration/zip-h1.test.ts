@@ -1,21 +1,18 @@
 // Larder's check of module zips beside the real golang.org/x/mod: the same zips to both, the same verdicts and hashes.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { LarderError } from '../../src/engine/errors.ts';
 import { checkZip } from '../../src/go/zip-check.ts';
+import { buildGoTool } from '../support/go-tool.ts';
 import { file, goMod, inModule, MODULE, oddZips, VERSION } from '../support/odd-zips.ts';
 import { tempDir } from '../support/tmp.ts';
 import { writeZip } from '../support/zip.ts';
 
-const run = promisify(execFile);
-const SOURCES = fileURLToPath(new URL('../support/xzip/', import.meta.url));
 /** Rules of Larder's own, against crafted zips. */
 const STRICTER = /share bytes|negative|entry ".*\/": its local header/;
 
@@ -25,24 +22,6 @@ interface GoAnswer {
 }
 
 let xzip: string;
-
-/** Built offline: golang.org/x/mod comes with every Go distribution, as sources of the go command. */
-async function buildXzip(): Promise<string> {
-  const work = tempDir();
-  const env = { ...process.env, GOENV: 'off', GOTOOLCHAIN: 'local', GOPROXY: 'off' };
-  const { stdout } = await run('go', ['env', 'GOROOT'], { env });
-  const mod = path.join(work, 'mod');
-  cpSync(path.join(stdout.trim(), 'src/cmd/vendor/golang.org/x/mod'), mod, { recursive: true });
-  writeFileSync(path.join(mod, 'go.mod'), 'module golang.org/x/mod\n');
-  mkdirSync(path.join(mod, 'xzip'));
-  cpSync(path.join(SOURCES, 'main.go'), path.join(mod, 'xzip/main.go'));
-  const program = path.join(work, 'xzip');
-  await run('go', ['build', '-o', program, './xzip'], {
-    cwd: mod,
-    env: { ...env, GOWORK: 'off', GOFLAGS: '-mod=mod', CGO_ENABLED: '0' },
-  });
-  return program;
-}
 
 async function askGo(zips: readonly Buffer[]): Promise<GoAnswer[]> {
   const dir = tempDir();
@@ -69,7 +48,7 @@ const h1OrRefusal = (bytes: Buffer): Promise<string | LarderError> =>
   );
 
 beforeAll(async () => {
-  xzip = await buildXzip();
+  xzip = await buildGoTool('xzip');
 }, 120_000);
 
 describe('x/mod and Larder agree', () => {

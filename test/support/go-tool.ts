@@ -86,9 +86,7 @@ async function layOut(
       `These tests need a Go distribution with its sources, and ${vendored} is not there.`,
     );
   }
-  for (const part of ['internal/lazyregexp', 'module', 'semver', 'sumdb', 'zip']) {
-    await cp(path.join(vendored, part), path.join(work, 'mod', part), { recursive: true });
-  }
+  await cp(vendored, path.join(work, 'mod'), { recursive: true });
   await writeFile(path.join(work, 'mod/go.mod'), `module golang.org/x/mod\n\ngo ${language}\n`);
   await cp(sources, path.join(work, 'tool'), { recursive: true });
   await writeFile(

@@ -52,7 +52,9 @@ function guard(
   const original = Reflect.get(owner, name) as AnyFunction;
   const guarded: AnyFunction = function (...args) {
     const host = String(args[0]);
-    if (isLoopback(host)) return original.apply(this, args);
+    // a look-up of an address asks nobody; `listen` does it with every host
+    const address = name === 'lookup' && net.isIP(host) !== 0;
+    if (address || isLoopback(host)) return original.apply(this, args);
     return refuse(new NotLoopbackError(`look up ${JSON.stringify(host)} (dns.${name})`), args);
   };
   // keeps util.promisify(dns.lookup) guarded too
