@@ -50,7 +50,7 @@ export class SumdbRoutes {
     }
     // a newer head may be had: only who may not ask gets the one that is held
     const asks = wanted.kind === 'latest' && fetch;
-    const held = asks ? undefined : await database.source.held(`/${below}`);
+    const held = asks ? undefined : await database.source.held(wanted);
     if (held === undefined && !fetch) throw notCached();
     const bytes = held ?? (await this.#ask(database, wanted, client.signal));
     context.outcome = held ? 'hit' : 'miss';

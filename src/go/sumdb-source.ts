@@ -8,9 +8,10 @@ import { readAll } from '../http/download.ts';
 import { ProxyFetcher, type ProxyTimeouts } from './fetch-proxy.ts';
 import type { Sources } from './sources.ts';
 import type { SumdbSetting } from './sumdb/config.ts';
+import { TreeEdge } from './sumdb/edge.ts';
 import type { LatestHead } from './sumdb/history.ts';
-import { immutableKey, latestKey, parseSumdbPath } from './sumdb/paths.ts';
-import { isFull, partOf, TILE_WIDTH, tilePath } from './sumdb/tile.ts';
+import { edgeKey, immutableKey, latestKey, parseSumdbPath, type SumdbPath } from './sumdb/paths.ts';
+import { isFull, partOf, TILE_WIDTH, type Tile } from './sumdb/tile.ts';
 import type { SumdbAnswer, SumdbSource } from './sumdb/tile-source.ts';
 
 const MAX_BYTES = 4 * 1024 * 1024;
@@ -27,14 +28,15 @@ export interface SumdbSourceParts {
 export class CachedSumdb implements SumdbSource, LatestHead {
   readonly #parts: SumdbSourceParts;
   #route: Promise<(path: string, signal: AbortSignal) => Promise<Uint8Array>> | undefined;
+  #edge: Promise<TreeEdge> | undefined;
+  #edgeWrite: NodeJS.Immediate | undefined;
 
   constructor(parts: SumdbSourceParts) {
     this.#parts = parts;
   }
 
   async read(path: string, signal: AbortSignal): Promise<SumdbAnswer> {
-    const key = this.#keyOf(path);
-    const kept = key === undefined ? undefined : await this.#parts.store.readDocument(key);
+    const kept = await this.#proved(parseSumdbPath(path.slice(1)));
     if (kept) return { bytes: kept, kept: true };
     this.#route ??= this.#findRoute(signal);
     const route = await this.#route.catch((error: unknown) => {
@@ -44,18 +46,23 @@ export class CachedSumdb implements SumdbSource, LatestHead {
     return { bytes: await route(path, signal), kept: false };
   }
 
-  /** Bytes that were proved before, without asking anybody; of a partial tile, from its full one. */
-  async held(path: string): Promise<Uint8Array | undefined> {
-    const parsed = parseSumdbPath(path.slice(1));
-    if (parsed?.kind === 'latest') return this.#document(latestKey(this.#parts.setting.name));
-    if (parsed?.kind !== 'tile' || isFull(parsed.tile)) {
-      const key = this.#keyOf(path);
-      return key === undefined ? undefined : this.#document(key);
+  /** Bytes that were proved before, without asking anybody. */
+  held(wanted: SumdbPath): Promise<Uint8Array | undefined> {
+    if (wanted.kind === 'latest') return this.#document(latestKey(this.#parts.setting.name));
+    return this.#proved(wanted);
+  }
+
+  /** What does not change; a partial tile out of the newest tree's edge, or of the full one. */
+  async #proved(wanted: SumdbPath | undefined): Promise<Uint8Array | undefined> {
+    if (wanted?.kind === 'tile' && !isFull(wanted.tile)) {
+      const { tile } = wanted;
+      const part = (await this.#loadEdge()).get(tile);
+      if (part) return part;
+      const full = await this.#proved({ kind: 'tile', tile: { ...tile, width: TILE_WIDTH } });
+      return full && partOf(full, tile);
     }
-    const { tile } = parsed;
-    const full = this.#keyOf(`/${tilePath({ ...tile, width: TILE_WIDTH })}`);
-    const bytes = full === undefined ? undefined : await this.#document(full);
-    return bytes && partOf(bytes, tile);
+    const key = wanted && immutableKey(this.#parts.setting.name, wanted);
+    return key === undefined ? undefined : this.#document(key);
   }
 
   #document(key: string): Promise<Uint8Array | undefined> {
@@ -63,8 +70,40 @@ export class CachedSumdb implements SumdbSource, LatestHead {
   }
 
   keep(path: string, bytes: Uint8Array): void {
-    const key = this.#keyOf(path);
+    const parsed = parseSumdbPath(path.slice(1));
+    if (parsed?.kind === 'tile' && !isFull(parsed.tile)) {
+      void this.#keepEdge(parsed.tile, bytes);
+      return;
+    }
+    const key = parsed && immutableKey(this.#parts.setting.name, parsed);
     if (key !== undefined) this.#write(key, bytes);
+  }
+
+  #loadEdge(): Promise<TreeEdge> {
+    this.#edge ??= this.#document(edgeKey(this.#parts.setting.name)).then(
+      (saved) => TreeEdge.parse(Buffer.from(saved ?? []).toString()),
+      (error: unknown) => {
+        this.#edge = undefined;
+        throw error;
+      },
+    );
+    return this.#edge;
+  }
+
+  async #keepEdge(tile: Tile, bytes: Uint8Array): Promise<void> {
+    const key = edgeKey(this.#parts.setting.name);
+    try {
+      const edge = await this.#loadEdge();
+      edge.add(tile, bytes);
+      // the tiles of one tree come together
+      if (this.#edgeWrite) return;
+      this.#edgeWrite = setImmediate(() => {
+        this.#edgeWrite = undefined;
+        this.#write(key, Buffer.from(edge.toString()));
+      });
+    } catch (error) {
+      this.#parts.listener.storeFailed({ key, operation: 'sumdb', error });
+    }
   }
 
   async load(): Promise<string | undefined> {
@@ -80,11 +119,6 @@ export class CachedSumdb implements SumdbSource, LatestHead {
     this.#parts.store.writeDocument(key, bytes).catch((error: unknown) => {
       this.#parts.listener.storeFailed({ key, operation: 'sumdb', error });
     });
-  }
-
-  #keyOf(path: string): string | undefined {
-    const parsed = parseSumdbPath(path.slice(1));
-    return parsed && immutableKey(this.#parts.setting.name, parsed);
   }
 
   /** As the go command does: the first upstream that answers `supported`, else the database itself. */

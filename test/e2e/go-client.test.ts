@@ -9,7 +9,7 @@ import { filePath } from '../support/modules.ts';
 import type { ModuleVersion } from '../support/modules.ts';
 import { expectGoError, whenStored } from '../support/replies.ts';
 import { startSumdb } from '../support/sumdb.ts';
-import { atEnd } from '../support/tmp.ts';
+import { atEnd, tempDir } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
 import type { Upstream } from '../support/upstream.ts';
 
@@ -265,5 +265,25 @@ describe('a checksum database', async () => {
     const wanted = [`${version.module}@${version.version}`];
     expectDownloads(await goModDownload(wanted, { proxy: behind.base, sumdb }), [version]);
     expect(passing.requests(new RegExp(`^/sumdb/${database.name}/lookup/`))).toHaveLength(1);
+  });
+
+  test('everything out of reach: what was proved once is proved again from the store', async () => {
+    const near = await startUpstream();
+    const log = await startSumdb({ fill: 600, sums: near.sumsTemplate });
+    const settings = {
+      dir: tempDir(),
+      env: { LARDER_GO_UPSTREAM: near.url, LARDER_GO_SUMDB: log.setting },
+    };
+    const versions = ['older', 'newer'].map((name) => near.add(`example.com/${name}`, 'v1.0.0'));
+    const wanted = versions.map(({ module }) => `${module}@v1.0.0`);
+    const online = await startLarderProcess(settings);
+    const download = (base: string) => goModDownload(wanted, { proxy: base, sumdb: log.vkey });
+    expectDownloads(await download(online.base), versions);
+    for (const version of versions) await whenStored(online.base, filePath(version, 'zip'));
+    await online.stop();
+    await Promise.all([near.down(), log.close()]);
+
+    const offline = await startLarderProcess(settings);
+    expectDownloads(await download(offline.base), versions);
   });
 });

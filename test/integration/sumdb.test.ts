@@ -158,7 +158,9 @@ describe('misbehaviour', () => {
       await db.control({ faults: { [path]: fault } });
       const lookup = () => client.lookup('fill.larder.test/m300', 'v1.0.0', signal);
       await expect(lookup()).rejects.toMatchObject(code(wanted));
-      expect(source.kept.filter((kept) => kept !== '/tile/8/0/000')).toEqual([]);
+      // the edge of the signed tree is right, whatever lies to its left
+      const right = path === '/tile/8/0/001' ? /^.tile.8.0.000$|\.p\/\d+$/ : /^.tile.8.0.000$/;
+      expect(source.kept.filter((kept) => !right.test(kept))).toEqual([]);
       await db.control({});
       expect(await lookup()).toHaveLength(2);
       expect(head.text).toContain('\n600\n');

@@ -41,6 +41,9 @@ function parseLookupPath(path: string): SumdbPath | undefined {
 /** Where the newest verified tree head of a database is stored: a document. */
 export const latestKey = (database: string): string => `${folder(database)}/latest`;
 
+/** Where the edge of that head's tree is stored: a document. */
+export const edgeKey = (database: string): string => `${folder(database)}/edge`;
+
 /**
  * The key for bytes that never change under their name: a full tile, a lookup; undefined for everything else.
  * No key is another key's folder: folders below `tile` are called `x001` and files `001`, and no module path has `@v`.

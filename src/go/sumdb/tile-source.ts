@@ -22,8 +22,8 @@ export interface SumdbSource {
    */
   read(path: string, signal: AbortSignal): Promise<SumdbAnswer>;
   /**
-   * Told of bytes that are proved and will never change: full tiles and lookups. Never waited for, never throws:
-   * whoever keeps them reports a store that fails.
+   * Told of bytes that are proved: lookups and full tiles, which will never change, and partial hash tiles of the newest
+   * tree. Never waited for, never throws: whoever keeps them reports a store that fails.
    */
   keep(path: string, bytes: Uint8Array): void;
 }
@@ -71,12 +71,12 @@ export class TileSource {
     });
   }
 
-  /** Remembers a tile that is verified, and has a full one kept. */
+  /** Remembers a tile that is verified, and has it kept. */
   accept(tile: Tile, { hashes, kept }: LoadedTile): void {
     const path = tilePath(tile);
     if (this.#verified.has(path)) return;
     this.#verified.set(path, hashes);
-    if (!kept && isFull(tile)) this.#source.keep(`/${path}`, hashes.bytes);
+    if (!kept) this.#source.keep(`/${path}`, hashes.bytes);
   }
 
   async #read(tile: Tile, signal: AbortSignal): Promise<SumdbAnswer> {
