@@ -60,7 +60,9 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     logger.error({ err: error }, 'a listener failed');
   });
 
-  const files = new FileStore(config.storageDir);
+  const files = new FileStore(config.storageDir, (key, error) => {
+    listener.storeFailed({ key, operation: 'sync', error });
+  });
   await files.sweep();
   await checkFormat(files);
   const store = hot(
@@ -111,7 +113,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     listener,
   });
   const index = new VersionIndex(store, clock.now);
-  const completion = new Completion({ store, answers, pull, index });
+  const completion = new Completion({ store, pull, index });
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
     if (name?.kind !== 'file') return;
@@ -149,6 +151,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await client.close();
     await fills.settled();
     await zips.close();
+    await files.close();
   };
   return { server, stop };
 }

@@ -108,8 +108,10 @@ export class Fill {
       spool.close();
       return undefined;
     }
+    const bytes = spool.bytes;
     const body: Body = {
       size: this.#record?.size ?? this.#announced,
+      ...(bytes && { bytes }),
       read: (start, end, readSignal) => spool.read(start, end, readSignal),
       close: () => {
         spool.close();
@@ -222,7 +224,7 @@ export class Fill {
     }
     const moment = setTimeout(letGo, PLACING_MS);
     try {
-      await store.stash(key, this.#spool.source(), record, letGo);
+      await store.stash(key, this.#spool.source(), record);
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
@@ -236,7 +238,7 @@ export class Fill {
 
   #report(ms: number): void {
     const { key } = this.#request;
-    const bytes = this.#spool.written;
+    const bytes = this.#spool.size;
     if (this.#stored) {
       this.#ports.listener.fillEnded({ key, outcome: 'stored', bytes, ms });
       return;

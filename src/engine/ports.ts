@@ -50,15 +50,10 @@ export interface Store {
   /** The record alone. */
   record(key: string): Promise<ContentRecord | undefined>;
   /**
-   * Moves checked bytes in, all or nothing; what is there already stays. `onPlaced` is called as soon as they survive
-   * the end of this process, where that comes before they survive a power cut.
+   * Moves checked bytes in, all or nothing; what is there already stays. Resolves when they survive the end of this
+   * process.
    */
-  stash(
-    key: string,
-    source: StashSource,
-    record: ContentRecord,
-    onPlaced?: () => void,
-  ): Promise<'stored' | 'present'>;
+  stash(key: string, source: StashSource, record: ContentRecord): Promise<'stored' | 'present'>;
   readDocument(key: string): Promise<Uint8Array | undefined>;
   /** Replaces the document as a whole. */
   writeDocument(key: string, bytes: Uint8Array): Promise<void>;

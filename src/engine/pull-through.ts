@@ -130,10 +130,15 @@ export class PullThrough {
     return this.#fills.get(key)?.record ?? (await this.#store.record(key));
   }
 
-  /** Makes the next request for an answer ask the upstream, as something has shown it to be out of date. */
-  async expire(key: string): Promise<void> {
+  /**
+   * Makes the next request for an answer ask the upstream, as something has shown it to be out of date; not where it
+   * `holds` all the same. Throws LarderError `store_failed`.
+   */
+  async expire(key: string, holds: (bytes: Uint8Array) => boolean): Promise<void> {
+    const answer = this.#answers.peek(key) ?? (await this.#answers.read(key));
+    if (answer && holds(answer.bytes)) return;
     this.#failures.forget(key);
-    await this.#answers.expire(key);
+    if (answer) await this.#answers.expire(key);
     // what a refresh under way will bring was said before
     await this.#refreshes.get(key)?.then(
       () => this.#answers.expire(key),

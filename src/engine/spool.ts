@@ -1,16 +1,16 @@
 // Where the bytes of a fill grow until they are checked. One writer, any number of readers, each at its own pace.
-// Small bodies stay in memory; larger ones go to a file. When that disk is full, the spool moves back into memory,
-// as far as a shared budget reaches, so that a full disk spoils no transfer.
+// Small bodies stay in memory. Larger ones go to a file, and what came last is in memory too, for readers that keep up.
+// When that disk is full, the spool moves back into memory, as far as a shared budget reaches, so that a full disk spoils
+// no transfer.
 
-import { open, unlink, type FileHandle } from 'node:fs/promises';
-import { randomUUID } from 'node:crypto';
-import path from 'node:path';
 import { LarderError } from './errors.ts';
-import { readFile } from './file-body.ts';
 import type { StashSource } from './ports.ts';
+import { brokenSpool, SpoolFile } from './spool-file.ts';
 
 /** Bytes that stay in memory. Also how many are held back until the check has passed: small bodies go out only whole. */
 export const SMALL_BODY = 64 * 1024;
+/** Bytes that stay in memory, of those that came last. */
+const RECENT = 4 * SMALL_BODY;
 /** Bytes in memory, all spools together, that a full spool disk may cost. */
 const OVERFLOW_BUDGET = 64 * 1024 * 1024;
 let overflow = 0;
@@ -18,16 +18,19 @@ let overflow = 0;
 const MAX_PENDING = 1024 * 1024;
 
 export class Spool {
-  /** Bytes that have been written. */
-  written = 0;
+  /** Bytes that have been appended. */
+  size = 0;
   readonly #dir: string;
-  #chunks: Uint8Array[] = [];
+  /** What is in memory: all bytes from `#recentFrom` on. */
+  #recent: Uint8Array[] = [];
+  #recentFrom = 0;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #flushing: Promise<void> | undefined;
-  #file: FileHandle | undefined;
-  #abandoned: FileHandle | undefined;
-  #path: string | undefined;
+  #file: SpoolFile | undefined;
+  /** On a disk that has refused more. */
+  #abandoned: SpoolFile | undefined;
+  #diskRefuses = false;
   #borrowed = 0;
   #state: 'growing' | 'complete' | 'failed' = 'growing';
   #error: unknown;
@@ -46,9 +49,14 @@ export class Spool {
    */
   async append(chunk: Uint8Array): Promise<void> {
     if (chunk.length === 0) return;
+    if (this.#diskRefuses) this.#borrow(chunk.length);
+    this.#recent.push(chunk);
+    this.size += chunk.length;
+    this.#wake();
+    if (this.#diskRefuses) return;
     this.#pending.push(chunk);
     this.#pendingBytes += chunk.length;
-    if (this.#flushing === undefined) {
+    if (this.#flushing === undefined && this.size > SMALL_BODY) {
       this.#flushing = this.#flush();
       // told by a later append, or by flushed
       this.#flushing.catch(() => undefined);
@@ -56,45 +64,77 @@ export class Spool {
     if (this.#pendingBytes > MAX_PENDING) await this.#flushing;
   }
 
-  /** Resolves when all that was appended can be read. Throws as `append` does. */
+  /** Resolves when the disk has all that was appended, where it goes there. Throws as `append` does. */
   async flushed(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing;
   }
 
   async #flush(): Promise<void> {
-    while (this.#pendingBytes > 0) {
+    while (this.#pending.length > 0) {
       const chunks = this.#pending;
-      const bytes = this.#pendingBytes;
       this.#pending = [];
       this.#pendingBytes = 0;
-      await this.#write(chunks, bytes);
-      this.written += bytes;
-      this.#wake();
+      try {
+        this.#file ??= await SpoolFile.create(this.#dir);
+        await this.#file.append(chunks);
+        this.#forgetOld(this.#file.written);
+      } catch {
+        await this.#moveToMemory();
+      }
     }
     this.#flushing = undefined;
   }
 
-  async #write(chunks: readonly Uint8Array[], bytes: number): Promise<void> {
-    if (this.#path === undefined && this.#borrowed === 0 && this.written + bytes > SMALL_BODY) {
-      await this.#moveToFile();
-    }
-    if (this.#file === undefined) {
-      this.#keepInMemory(chunks, bytes);
-      return;
-    }
-    try {
-      await writeAll(this.#file, chunks, this.written);
-    } catch {
-      await this.#moveToMemory();
-      this.#keepInMemory(chunks, bytes);
+  #forgetOld(written: number): void {
+    for (let [oldest] = this.#recent; oldest; [oldest] = this.#recent) {
+      const next = this.#recentFrom + oldest.length;
+      if (next > written || this.size - next < RECENT) return;
+      this.#recent.shift();
+      this.#recentFrom = next;
     }
   }
 
-  /** What the store takes over: valid until `release`. */
+  /** The disk refuses: what is there alone comes back. Readers may be in the middle of it: closed with the last of them. */
+  async #moveToMemory(): Promise<void> {
+    this.#borrow(this.size);
+    this.#abandoned = this.#file;
+    if (this.#file !== undefined && this.#recentFrom > 0) {
+      this.#recent.unshift(await this.#file.readBack(this.#recentFrom));
+      this.#recentFrom = 0;
+    }
+    this.#file = undefined;
+    this.#diskRefuses = true;
+    // what came meanwhile
+    this.#borrow(this.size - this.#borrowed);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+  }
+
+  #borrow(bytes: number): void {
+    if (overflow + bytes > OVERFLOW_BUDGET) {
+      throw new LarderError(
+        'store_failed',
+        'the spool disk takes no more, and the memory that stands in for it is used up; make room on the disk or wait for fills under way to end',
+      );
+    }
+    overflow += bytes;
+    this.#borrowed += bytes;
+  }
+
+  /** What the store takes over, once it is flushed: valid until `release`. */
   source(): StashSource {
-    if (this.#file !== undefined && this.#path !== undefined) return { path: this.#path };
-    if (this.#chunks.length !== 1) this.#chunks = [Buffer.concat(this.#chunks)];
-    return { bytes: this.#chunks[0] ?? new Uint8Array() };
+    return this.#file ? { path: this.#file.path } : { bytes: this.#joined() };
+  }
+
+  /** All bytes, once they are checked, where they are in memory alone. */
+  get bytes(): Uint8Array | undefined {
+    const ready = this.#state === 'complete' && this.#file === undefined;
+    return ready ? this.#joined() : undefined;
+  }
+
+  #joined(): Uint8Array {
+    if (this.#recent.length !== 1) this.#recent = [Buffer.concat(this.#recent)];
+    return this.#recent[0] ?? new Uint8Array();
   }
 
   /** The check has passed: readers get the rest. */
@@ -112,7 +152,7 @@ export class Spool {
 
   /** Bytes that readers may have by now. */
   get visible(): number {
-    return this.#state === 'complete' ? this.written : Math.max(0, this.written - SMALL_BODY);
+    return this.#state === 'complete' ? this.size : Math.max(0, this.size - SMALL_BODY);
   }
 
   /** Resolves when readers can begin: the first bytes are visible, or all is checked. Throws when the fill fails first. */
@@ -136,12 +176,7 @@ export class Spool {
   async release(): Promise<void> {
     // a write under way may be about to make the file
     await this.flushed().catch(() => undefined);
-    const name = this.#path;
-    this.#path = undefined;
-    if (name === undefined) return;
-    await unlink(name).catch((error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    });
+    await Promise.all([this.#file?.unlink(), this.#abandoned?.unlink()]);
   }
 
   async *read(
@@ -152,9 +187,13 @@ export class Spool {
     for (let at = start; ;) {
       if (this.#state === 'failed') throw this.#error;
       const limit = Math.min(end ?? Infinity, this.visible);
-      if (at < limit) {
+      if (at < limit && at >= this.#recentFrom) {
+        const chunk = this.#recentAt(at, limit);
+        at += chunk.length;
+        yield chunk;
+      } else if (at < limit) {
         const from = at;
-        for await (const chunk of this.#chunksOf(at, limit, signal)) {
+        for await (const chunk of this.#old(at, Math.min(limit, this.#recentFrom), signal)) {
           at += chunk.length;
           yield chunk;
         }
@@ -167,69 +206,27 @@ export class Spool {
     }
   }
 
-  #chunksOf(start: number, end: number, signal: AbortSignal) {
-    return this.#file ? readFile(this.#file, start, end, signal) : this.#memory(start, end);
+  #old(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    if (this.#file) return this.#file.read(start, end, signal);
+    throw brokenSpool();
   }
 
-  *#memory(start: number, end: number): Generator<Uint8Array> {
-    let offset = 0;
-    for (const chunk of this.#chunks) {
-      const from = Math.max(0, start - offset);
-      const to = Math.min(chunk.length, end - offset);
-      if (from < to) yield chunk.subarray(from, to);
+  #recentAt(at: number, limit: number): Uint8Array {
+    let offset = this.#recentFrom;
+    for (const chunk of this.#recent) {
+      if (at < offset + chunk.length) return chunk.subarray(at - offset, limit - offset);
       offset += chunk.length;
     }
-  }
-
-  #keepInMemory(chunks: readonly Uint8Array[], bytes: number): void {
-    if (this.written + bytes > SMALL_BODY) this.#borrow(bytes);
-    this.#chunks.push(...chunks);
-  }
-
-  #borrow(bytes: number): void {
-    if (overflow + bytes > OVERFLOW_BUDGET) {
-      throw new LarderError(
-        'store_failed',
-        'the spool disk takes no more, and the memory that stands in for it is used up; make room on the disk or wait for fills under way to end',
-      );
-    }
-    overflow += bytes;
-    this.#borrowed += bytes;
-  }
-
-  async #moveToFile(): Promise<void> {
-    const name = path.join(this.#dir, randomUUID());
-    try {
-      this.#file = await open(name, 'wx+');
-      this.#path = name;
-      await writeAll(this.#file, this.#chunks, 0);
-      this.#chunks = [];
-    } catch {
-      await this.#moveToMemory();
-    }
-  }
-
-  /** The disk refuses: what is in the file comes back. */
-  async #moveToMemory(): Promise<void> {
-    this.#borrow(this.written);
-    if (this.#file !== undefined && this.#chunks.length === 0) {
-      this.#chunks = [await readBack(this.#file, this.written)];
-    }
-    // readers may be in the middle of it: closed with the last of them
-    this.#abandoned = this.#file;
-    this.#file = undefined;
+    throw brokenSpool();
   }
 
   #free(): void {
     overflow -= this.#borrowed;
     this.#borrowed = 0;
-    this.#chunks = [];
-    const files = [this.#file, this.#abandoned];
+    this.#recent = [];
+    this.#pending = [];
+    for (const file of [this.#file, this.#abandoned]) file?.close();
     this.#file = this.#abandoned = undefined;
-    for (const file of files) {
-      // the file is gone by now: what cannot be closed loses nothing
-      file?.close().catch(() => undefined);
-    }
   }
 
   #wake(): void {
@@ -251,45 +248,5 @@ export class Spool {
       this.#waiters.add(done);
       signal.addEventListener('abort', aborted, { once: true });
     });
-  }
-}
-
-const brokenSpool = (cause?: unknown) =>
-  new LarderError('store_failed', 'what was written to the spool cannot be read back', { cause });
-
-/** Throws LarderError `store_failed`. */
-async function readBack(file: FileHandle, size: number): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafe(size);
-  for (let at = 0; at < size;) {
-    const { bytesRead } = await file.read(bytes, at, size - at, at).catch((error: unknown) => {
-      throw brokenSpool(error);
-    });
-    if (bytesRead === 0) throw brokenSpool();
-    at += bytesRead;
-  }
-  return bytes;
-}
-
-async function writeAll(
-  file: FileHandle,
-  chunks: readonly Uint8Array[],
-  position: number,
-): Promise<void> {
-  let at = position;
-  const { bytesWritten } = await file.writev(chunks as Uint8Array[], at);
-  let skip = bytesWritten;
-  at += bytesWritten;
-  // a short write means that the next one tells why
-  for (const chunk of chunks) {
-    if (skip >= chunk.length) {
-      skip -= chunk.length;
-      continue;
-    }
-    for (let from = skip; from < chunk.length;) {
-      const result = await file.write(chunk, from, chunk.length - from, at);
-      from += result.bytesWritten;
-      at += result.bytesWritten;
-    }
-    skip = 0;
   }
 }

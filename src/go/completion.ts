@@ -1,7 +1,6 @@
 // What follows when a file of a version was stored: the list may be out of date, and the version may be complete.
 
 import { LRUCache } from 'lru-cache';
-import type { Answers } from '../engine/answers.ts';
 import type { Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import { completeVersions } from './answer-requests.ts';
@@ -12,7 +11,6 @@ import { isPseudoVersion } from './version.ts';
 
 export class Completion {
   readonly #store: Store;
-  readonly #answers: Answers;
   readonly #pull: Pick<PullThrough, 'expire'>;
   readonly #index: VersionIndex;
   /** Versions that were complete a moment ago, and of which files. */
@@ -20,14 +18,8 @@ export class Completion {
   /** One after another, so that no older list overwrites a newer one. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(parts: {
-    store: Store;
-    answers: Answers;
-    pull: Pick<PullThrough, 'expire'>;
-    index: VersionIndex;
-  }) {
+  constructor(parts: { store: Store; pull: Pick<PullThrough, 'expire'>; index: VersionIndex }) {
     this.#store = parts.store;
-    this.#answers = parts.answers;
     this.#pull = parts.pull;
     this.#index = parts.index;
   }
@@ -59,9 +51,9 @@ export class Completion {
   /** A list that lacks a version that there is is out of date, and so is the word that there is none. */
   async #expireList({ module, version }: GoFileName): Promise<void> {
     const key = keyOf({ kind: 'list', module });
-    const list = this.#answers.peek(key) ?? (await this.#answers.read(key));
-    const listed = list && Buffer.from(list.bytes).toString().split('\n').includes(version);
-    if (!listed) await this.#pull.expire(key);
+    await this.#pull.expire(key, (list) =>
+      Buffer.from(list).toString().split('\n').includes(version),
+    );
   }
 
   /** The list of the store as a GOPROXY tree: derived, for `GOPROXY=file://`. */

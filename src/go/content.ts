@@ -71,7 +71,7 @@ export class FileRequest implements ContentRequest {
   /** A version's files come from one source, as long as that has them. */
   async #ask<T>(ask: (fetcher: ProxyFetcher, path: string) => Promise<T>): Promise<T> {
     const { sources } = this.#parts;
-    const before = await sibling(this.#parts, this.#name);
+    const before = sources.hasChoice ? await sibling(this.#parts, this.#name) : undefined;
     const path = pathOf(this.#name);
     return sources.firstAnswer(this.#name.module, before?.source, (fetcher) => ask(fetcher, path));
   }

@@ -29,6 +29,11 @@ export class Sources {
     this.first = this.proxies()[0]?.source ?? 'none';
   }
 
+  /** Whether there is more than one to ask. */
+  get hasChoice(): boolean {
+    return this.proxies().length > 1;
+  }
+
   proxies(): ProxyFetcher[] {
     return this.#steps.flatMap(({ fetcher }) => (typeof fetcher === 'string' ? [] : [fetcher]));
   }

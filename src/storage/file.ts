@@ -1,41 +1,39 @@
 // Content and documents in a folder. Bytes come in by temp and rename, their record after them as the commit mark:
 // what has no readable record of the right size is not there. One process a folder.
 
-import { constants, createReadStream } from 'node:fs';
-import {
-  access,
-  copyFile,
-  link,
-  mkdir,
-  open,
-  readFile,
-  readdir,
-  rename,
-  unlink,
-  writeFile,
-} from 'node:fs/promises';
-import { createHash, randomUUID } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, mkdir, readFile, readdir, unlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { LRUCache } from 'lru-cache';
 import { LarderError, messageOf } from '../engine/errors.ts';
-import { readFile as readChunks } from '../engine/file-body.ts';
-import { memoryBody } from '../engine/memory-body.ts';
 import type { ContentRecord, StashSource, Store, StoredContent } from '../engine/ports.ts';
+import { BackgroundSync, syncFile } from './background-sync.ts';
+import { bodyOf, sha256Of, SMALL } from './file-body.ts';
+import { allDone, discard, isMissing, moveInto, place } from './file-moves.ts';
 
-/** Content up to this many bytes is read whole. */
-const SMALL = 64 * 1024;
+/** Folders known to be there. */
+const FOLDERS = 10_000;
 const RECORD = '.record';
 const TEMP = '.tmp';
 
-/** As on the disk: `synced` is false until the bytes are known to outlive a power cut. */
+/** As on the disk: `synced` is false until large content is known to outlive a power cut. */
 type FileRecord = ContentRecord & { readonly synced?: false };
 
 export class FileStore implements Store {
   readonly #root: string;
+  readonly #unsynced: BackgroundSync;
+  readonly #folders = new LRUCache<string, true>({ max: FOLDERS });
 
-  /** `root`: absolute, existing. Call `sweep` before use. */
-  constructor(root: string) {
+  /**
+   * `root`: absolute, existing. Call `sweep` before use. `syncFailed` is told of content that the disk did not take, which
+   * is hashed when it is read; it must not throw.
+   */
+  constructor(root: string, syncFailed: (key: string, error: unknown) => void) {
     this.#root = root;
+    this.#unsynced = new BackgroundSync((file, error) => {
+      syncFailed(path.relative(root, file), error);
+    });
   }
 
   /** Removes what a killed process left behind. */
@@ -49,36 +47,13 @@ export class FileStore implements Store {
     return this.#io(key, 'open', async (file) => {
       const record = await this.#readRecord(file);
       if (record === undefined) return undefined;
-      if (record.size <= SMALL) {
-        const bytes = await readFile(file);
-        return bytes.length === record.size ? { record, body: memoryBody(bytes) } : undefined;
-      }
-      const handle = await open(file);
-      if ((await handle.stat()).size !== record.size) {
-        await handle.close();
-        return undefined;
-      }
-      return {
-        record,
-        body: {
-          size: record.size,
-          async *read(start, end, signal) {
-            const stop = end ?? record.size;
-            let at = start;
-            for await (const chunk of readChunks(handle, start, stop, signal)) {
-              at += chunk.length;
-              yield chunk;
-            }
-            if (at < stop)
-              throw new LarderError(
-                'store_failed',
-                'a stored file became shorter while it was read',
-              );
-          },
-          // nothing depends on it: it was read alone
-          close: () => void handle.close().catch(() => undefined),
-        },
-      };
+      const body = await bodyOf(file, record).catch((error: unknown) => {
+        if (!isMissing(error)) throw error;
+      });
+      if (body) return { record, body };
+      // spoiled by a power cut, the disk or a hand: without its record it can be stored anew
+      await unlink(file + RECORD);
+      return undefined;
     });
   }
 
@@ -86,34 +61,36 @@ export class FileStore implements Store {
     return this.#io(key, 'record', (file) => this.#readRecord(file));
   }
 
+  /** Moves them into place before the disk has them, so that a kill right after an answer loses nothing. */
   async stash(
     key: string,
     source: StashSource,
     record: ContentRecord,
-    onPlaced?: () => void,
   ): Promise<'stored' | 'present'> {
     const done = await this.#io(key, 'stash', async (file) => {
-      const [bytesTemp, recordTemp] = [this.#temp(), this.#temp()];
-      // In place before the disk has it, so that a kill right after an answer loses nothing. A power cut may: until the record says that the bytes are synced, whoever opens them hashes them first.
-      const unsynced = Buffer.from(
-        JSON.stringify({ ...record, synced: false } satisfies FileRecord),
-      );
+      const isSmall = record.size <= SMALL;
+      const written: FileRecord = isSmall ? record : { ...record, synced: false };
+      const temp = this.#temp();
       try {
-        const [present] = await Promise.all([
+        const [present] = await allDone([
           this.#readRecord(file),
-          place(source, bytesTemp),
-          writeFile(recordTemp, unsynced, { flag: 'wx' }),
+          place(source, temp),
+          this.#makeFolder(path.dirname(file)),
         ]);
-        if (present) return 'present' as const;
-        await Promise.all([moveInto(bytesTemp, file), moveInto(recordTemp, file + RECORD)]);
-      } finally {
-        await Promise.all(
-          [bytesTemp, recordTemp].map((temp) => unlink(temp).catch(() => undefined)),
-        );
+        if (present) {
+          await discard(temp);
+          return 'present' as const;
+        }
+        await moveInto(temp, file);
+        // whoever sees a part of it takes it for none
+        await writeFile(file + RECORD, JSON.stringify(written));
+      } catch (error) {
+        await discard(temp);
+        throw error;
       }
-      onPlaced?.();
-      await sync(file);
-      await this.#writeRecord(file, record);
+      this.#unsynced.add(file, async () => {
+        if (!isSmall) await this.#writeRecord(file, record);
+      });
       return 'stored' as const;
     });
     if (done === undefined)
@@ -131,6 +108,7 @@ export class FileStore implements Store {
 
   async delete(key: string): Promise<void> {
     await this.#io(key, 'delete', async (file) => {
+      this.#unsynced.forget(file);
       // the commit mark goes first
       for (const name of [file + RECORD, file]) {
         await unlink(name).catch((error: unknown) => {
@@ -154,12 +132,17 @@ export class FileStore implements Store {
     await this.#io('', 'check', (root) => access(root, constants.R_OK | constants.W_OK));
   }
 
+  /** Resolves when everything stored so far will survive a power cut, as far as the disk takes it. */
+  async close(): Promise<void> {
+    await this.#unsynced.flush();
+  }
+
   async #readRecord(file: string): Promise<ContentRecord | undefined> {
     try {
       const { synced, ...record } = JSON.parse(await readFile(file + RECORD, 'utf8')) as FileRecord;
-      if (synced !== false) return record;
+      if (synced !== false || this.#unsynced.has(file)) return record;
       if ((await sha256Of(file)) !== record.sha256) return undefined;
-      await sync(file);
+      await syncFile(file);
       await this.#writeRecord(file, record);
       return record;
     } catch (error) {
@@ -178,9 +161,15 @@ export class FileStore implements Store {
       await place({ bytes }, temp);
       await moveInto(temp, file);
     } catch (error) {
-      await unlink(temp).catch(() => undefined);
+      await discard(temp);
       throw error;
     }
+  }
+
+  async #makeFolder(folder: string): Promise<void> {
+    if (this.#folders.has(folder)) return;
+    await mkdir(folder, { recursive: true });
+    this.#folders.set(folder, true);
   }
 
   #temp(): string {
@@ -209,46 +198,4 @@ export class FileStore implements Store {
       });
     }
   }
-}
-
-/** A rename, which replaces what a killed process left; the folder is made only where it lacks. */
-async function moveInto(temp: string, file: string): Promise<void> {
-  await rename(temp, file).catch(async (error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    await mkdir(path.dirname(file), { recursive: true });
-    await rename(temp, file);
-  });
-}
-
-/** A finished file of its own: linked from the spool where that is on the same disk, else copied. */
-async function place(source: StashSource, temp: string): Promise<void> {
-  if ('path' in source) {
-    await link(source.path, temp).catch(async (error: unknown) => {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'ENOTSUP') throw error;
-      await copyFile(source.path, temp);
-    });
-  }
-  if ('bytes' in source) await writeFile(temp, source.bytes, { flag: 'wx' });
-}
-
-/** Content alone is worth it: a record or an answer that a power cut spoils is found out when it is read. */
-async function sync(file: string): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function sha256Of(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
-}
-
-function isMissing(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG';
 }

@@ -26,7 +26,7 @@ export function hot(store: Store): Store {
     async record(key) {
       return memory.get(key)?.record ?? store.record(key);
     },
-    stash: (key, source, record, onPlaced) => store.stash(key, source, record, onPlaced),
+    stash: (key, source, record) => store.stash(key, source, record),
     readDocument: (key) => store.readDocument(key),
     writeDocument: (key, bytes) => store.writeDocument(key, bytes),
     async delete(key) {

@@ -18,8 +18,7 @@ export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store
       return stored && { ...stored, body: timelyBody(stored.body, call) };
     },
     record: (key) => timely(store.record(key)),
-    stash: (key, source, record, onPlaced) =>
-      inTime(store.stash(key, source, record, onPlaced), stash),
+    stash: (key, source, record) => inTime(store.stash(key, source, record), stash),
     readDocument: (key) => timely(store.readDocument(key)),
     writeDocument: (key, bytes) => timely(store.writeDocument(key, bytes)),
     delete: (key) => timely(store.delete(key)),

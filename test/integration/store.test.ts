@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, it } from 'vitest';
 import { FileStore } from '../../src/storage/file.ts';
@@ -11,7 +11,9 @@ import { tempDir } from '../support/tmp.ts';
 async function fileStore() {
   const root = tempDir();
   const opened = async () => {
-    const store = new FileStore(root);
+    const store = new FileStore(root, (name, error) => {
+      throw new Error(`${name} was not synced`, { cause: error });
+    });
     await store.sweep();
     return store;
   };
@@ -38,37 +40,76 @@ it('fails when a store makes no progress', async () => {
   });
 });
 
+const sha256 = (content: Buffer) => createHash('sha256').update(content).digest('hex');
+
 const key = 'go/example.com/m/@v/v1.0.0.mod';
 const bytes = Buffer.from('module example.com/m\n');
 const record = {
   size: bytes.length,
-  sha256: createHash('sha256').update(bytes).digest('hex'),
+  sha256: sha256(bytes),
   time: '2026-01-02T03:04:05.000Z',
   source: 'http://upstream.test',
   extra: {},
 };
 
-it('does not know bytes without a record, with a broken one, or of another size', async () => {
+it('does not know bytes with a broken record, and stores them anew', async () => {
   const { root, store } = await fileStore();
   await store.stash(key, { bytes }, record);
-  await writeFile(path.join(root, key), 'short');
-  expect(await store.open(key)).toBeUndefined();
-  await writeFile(path.join(root, key), bytes);
   await writeFile(path.join(root, `${key}.record`), '{"size":');
   expect(await store.open(key)).toBeUndefined();
   expect(await store.stash(key, { bytes }, record)).toBe('stored');
 });
 
-it('hashes what a power cut may have spoiled before it knows it', async () => {
+const largeBytes = Buffer.alloc(100_000, 'module');
+const largeRecord = { ...record, size: largeBytes.length, sha256: sha256(largeBytes) };
+
+it('marks large content until it is synced', async () => {
   const { root, store } = await fileStore();
-  await store.stash(key, { bytes }, record);
+  await store.stash(key, { bytes: largeBytes }, largeRecord);
   const mark = path.join(root, `${key}.record`);
-  await writeFile(mark, JSON.stringify({ ...record, synced: false }));
-  expect(await store.record(key)).toEqual(record);
-  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual(record);
-  await writeFile(mark, JSON.stringify({ ...record, synced: false }));
-  await writeFile(path.join(root, key), Buffer.alloc(bytes.length));
-  expect(await store.record(key)).toBeUndefined();
+  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual({ ...largeRecord, synced: false });
+  await store.close();
+  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual(largeRecord);
+});
+
+it('hashes large content that may not have been synced before it knows it', async () => {
+  const { root, store, reopen } = await fileStore();
+  await store.stash(key, { bytes: largeBytes }, largeRecord);
+  const [file, mark] = [path.join(root, key), path.join(root, `${key}.record`)];
+  const later = await reopen();
+  expect(await later.record(key)).toEqual(largeRecord);
+  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual(largeRecord);
+  await writeFile(mark, JSON.stringify({ ...largeRecord, synced: false }));
+  await writeFile(file, Buffer.alloc(largeBytes.length));
+  expect(await later.open(key)).toBeUndefined();
+  expect(await later.stash(key, { bytes: largeBytes }, largeRecord)).toBe('stored');
+});
+
+it.each([
+  ['other bytes', (file: string) => writeFile(file, Buffer.alloc(bytes.length))],
+  ['too few bytes', (file: string) => writeFile(file, 'short')],
+  ['no bytes', (file: string) => unlink(file)],
+])('does not know content that has become %s, and stores it anew', async (_, spoil) => {
+  for (const [content, known] of [
+    [bytes, record],
+    [largeBytes, largeRecord],
+  ] as const) {
+    const { root, store } = await fileStore();
+    await store.stash(key, { bytes: content }, known);
+    await store.close();
+    await spoil(path.join(root, key));
+    expect(await store.open(key)).toBeUndefined();
+    expect(await store.stash(key, { bytes: content }, known)).toBe('stored');
+    expect((await store.open(key))?.record).toEqual(known);
+  }
+});
+
+it('does not bring back what is deleted before it is synced', async () => {
+  const { root, store } = await fileStore();
+  await store.stash(key, { bytes: largeBytes }, largeRecord);
+  await store.delete(key);
+  await store.close();
+  await expect(stat(path.join(root, `${key}.record`))).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
 it('sweeps what a killed process left', async () => {

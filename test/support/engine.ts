@@ -107,13 +107,11 @@ export class MemoryStore implements Store {
     key: string,
     source: StashSource,
     record: ContentRecord,
-    onPlaced?: () => void,
   ): Promise<'stored' | 'present'> {
     const bytes = 'bytes' in source ? Buffer.from(source.bytes) : await readFile(source.path);
     return this.#run('stash', key, () => {
       if (this.content.has(key)) return 'present';
       this.content.set(key, { record, bytes });
-      onPlaced?.();
       return 'stored';
     });
   }

@@ -83,6 +83,8 @@ export class MemorySumdb implements SumdbSource {
   records: string[];
   readonly asked: string[] = [];
   readonly kept = new Map<string, Uint8Array>();
+  /** Partial tiles that were to be kept. */
+  readonly edge: string[] = [];
   /** Replaces or breaks answers. Returns undefined to leave one as it is. */
   tamper: (path: string, bytes: Uint8Array) => Uint8Array | undefined = () => undefined;
   /** Awaited before every answer. */
@@ -110,6 +112,10 @@ export class MemorySumdb implements SumdbSource {
   }
 
   keep(path: string, bytes: Uint8Array): void {
+    if (path.includes('.p/')) {
+      this.edge.push(path);
+      return;
+    }
     if (this.kept.has(path)) throw new Error(`${path} was to be kept twice`);
     this.kept.set(path, bytes);
   }

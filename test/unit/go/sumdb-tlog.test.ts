@@ -185,13 +185,14 @@ describe('AnchoredTree', () => {
     await expect(anchor(600, db)).rejects.toMatchObject({ code: 'bad_content' });
   });
 
-  test('keeps full tiles alone, and only once its head is accepted', async () => {
+  test('keeps full tiles and its edge, and only once its head is accepted', async () => {
     const db = new MemorySumdb(signer, RECORDS);
     const tree = await anchor(600, db);
     await tree.recordHash(0, signal);
-    expect([...db.kept.keys()]).toEqual([]);
+    expect([[...db.kept.keys()], db.edge]).toEqual([[], []]);
     tree.commit();
     expect([...db.kept.keys()]).toEqual(['/tile/8/0/000']);
+    expect(db.edge).toEqual(['/tile/8/0/002.p/88', '/tile/8/1/000.p/2']);
     await tree.recordHash(300, signal);
     expect([...db.kept.keys()]).toEqual(['/tile/8/0/000', '/tile/8/0/001']);
   });
