@@ -1,27 +1,27 @@
 // The partial tiles at the right edge of the newest tree that was verified. Without them a warm store could prove nothing
-// while the database is out of reach. They are one document, for the next tree has others.
+// while the database is out of reach. They are one document, as the next tree has others.
 
-import { z } from 'zod';
-import { partOf, TILE_WIDTH, type Tile } from './tile.ts';
-import { HASH_SIZE } from './tlog.ts';
+import { partOf, type Tile } from './tile.ts';
 
 interface EdgeTile {
   readonly index: number;
   readonly bytes: Uint8Array;
 }
 
-const stored = z.array(
-  z.object({ level: z.int(), index: z.int(), hashes: z.base64().max(2 * TILE_WIDTH * HASH_SIZE) }),
-);
+/** A tile a line: its level, its index, its hashes in base64. */
+const LINE = /^(\d{1,2}) (\d{1,15}) ([A-Za-z0-9+/]+=*)$/gm;
 
 export class TreeEdge {
-  readonly #tiles = new Map<number | 'data', EdgeTile>();
+  readonly #tiles = new Map<Tile['level'], EdgeTile>();
 
   /** From what `toString` gave. What is no edge counts as none: it can be fetched again. */
   static parse(text: string): TreeEdge {
     const edge = new TreeEdge();
-    for (const { level, index, hashes } of stored.safeParse(json(text)).data ?? []) {
-      edge.#tiles.set(level, { index, bytes: Buffer.from(hashes, 'base64') });
+    for (const [, level, index, hashes = ''] of text.matchAll(LINE)) {
+      edge.#tiles.set(Number(level), {
+        index: Number(index),
+        bytes: Buffer.from(hashes, 'base64'),
+      });
     }
     return edge;
   }
@@ -43,19 +43,11 @@ export class TreeEdge {
   }
 
   toString(): string {
-    const tiles = Array.from(this.#tiles, ([level, { index, bytes }]) => ({
-      level,
-      index,
-      hashes: Buffer.from(bytes).toString('base64'),
-    }));
-    return JSON.stringify(tiles);
-  }
-}
-
-function json(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    const lines = Array.from(
+      this.#tiles,
+      ([level, { index, bytes }]) =>
+        `${String(level)} ${String(index)} ${Buffer.from(bytes).toString('base64')}\n`,
+    );
+    return lines.join('');
   }
 }
