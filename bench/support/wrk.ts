@@ -37,6 +37,8 @@ export async function load(server: Server, path: string, options: Load): Promise
     '-t1',
     `-c${String(options.connections)}`,
     `-d${String(options.seconds)}s`,
+    // a large answer may take its time where wrk itself is what is slow
+    '--timeout=30s',
     ...['-s', report],
     server.base + path,
   ]);
