@@ -123,16 +123,19 @@ it('sweeps what a killed process left', async () => {
 it('does not take back into memory what is deleted while it is being read', async () => {
   const { store } = await fileStore();
   await store.stash(key, { bytes }, record);
+  const opened = Promise.withResolvers<undefined>();
   const slow = Promise.withResolvers<undefined>();
   const memory = hot({
     ...hot(store),
     open: async (name) => {
       const stored = await store.open(name);
+      opened.resolve(undefined);
       await slow.promise;
       return stored;
     },
   });
   const reading = memory.open(key);
+  await opened.promise;
   await memory.delete(key);
   slow.resolve(undefined);
   expect((await reading)?.record).toEqual(record);
