@@ -79,13 +79,13 @@ async function showVersion(): Promise<number> {
 async function serve(): Promise<number> {
   const { loadConfig } = await import('./app/config.ts');
   const { compose } = await import('./app/compose.ts');
-  const { goChecks } = await import('./app/go-checks.ts');
+  const { grammarChecks } = await import('./app/grammar-checks.ts');
   const { untilStopped } = await import('./app/lifecycle.ts');
   const { StartError } = await import('./app/start-error.ts');
   const { LarderError } = await import('./engine/errors.ts');
   const { createLogger } = await import('./observability/logger.ts');
   try {
-    const config = loadConfig(undefined, goChecks);
+    const config = loadConfig(undefined, grammarChecks);
     const logger = createLogger(config.logLevel);
     const app = await compose(config, logger);
     const address = await app.server.listen();

@@ -26,13 +26,16 @@ import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
+import type { RequestContext } from '../http/context.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { FileStore } from '../storage/file.ts';
 import { checkFormat } from '../storage/format.ts';
 import { hot } from '../storage/hot.ts';
 import { withTimeout } from '../storage/timeout.ts';
+import { composeOci } from './compose-oci.ts';
 import type { Config } from './config.ts';
+import { deadline } from './duration.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { StartError, fileReason } from './start-error.ts';
@@ -44,10 +47,6 @@ export interface App {
   /** Lets requests in flight finish, then frees everything. */
   stop(): Promise<void>;
 }
-
-/** The longest timer that there is: what a deadline of 0, none, means. */
-const NO_DEADLINE = 2 ** 31 - 1;
-const deadline = (ms: number) => (ms === 0 ? NO_DEADLINE : ms);
 
 /** Throws StartError when a folder or a TLS file cannot be used, LarderError when the store cannot be read. */
 export async function compose(config: Config, logger: Logger): Promise<App> {
@@ -126,6 +125,9 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: config.staleIfErrorMs,
   };
+  const onMistake = (error: unknown, { requestId }: RequestContext) => {
+    logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
+  };
   const go = goPlane({
     pull,
     content: { records: pull, sources, zips, sums },
@@ -135,16 +137,15 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     readAhead: config.go.readAhead,
     via,
     listener,
-    onMistake: (error, { requestId }) => {
-      logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
-    },
+    onMistake,
   });
   const readiness = () =>
     files.check().then(
       () => ({ ready: true, reasons: [] }),
       (error: unknown) => ({ ready: false, reasons: [messageOf(error)] }),
     );
-  const server = createServer({ config, logger, metrics, readiness, go });
+  const oci = composeOci(config, { store, pull, client, listener, onMistake });
+  const server = createServer({ config, logger, metrics, readiness, planes: [go, oci] });
   const stop = async () => {
     await server.stop();
     pull.close();

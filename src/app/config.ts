@@ -37,8 +37,20 @@ export interface Config {
     /** 0: no deadline. */
     readonly firstByteTimeoutMs: number;
   };
+  readonly oci: {
+    /** `name=url` pairs. */
+    readonly upstreams: string;
+    /** In the format of Docker's config.json. */
+    readonly authFile: string | undefined;
+    /** `name=host` pairs. */
+    readonly realms: string;
+    /** 0: no deadline. */
+    readonly firstByteTimeoutMs: number;
+  };
   /** 0: an answer is stale at once. */
   readonly listTtlMs: number;
+  /** 0: a tag is asked for every time. */
+  readonly tagTtlMs: number;
   /** 0: what is not there is not remembered. */
   readonly negativeTtlMs: number;
   /** 0: nothing stale is served when an upstream fails. */
@@ -63,6 +75,8 @@ export interface Checks {
   readonly checkSumdb?: Check;
   /** One GOPRIVATE pattern. */
   readonly checkPattern?: Check;
+  readonly checkOciUpstreams?: Check;
+  readonly checkOciRealms?: Check;
 }
 
 /** Longer ones overflow a timer of Node, which then fires at once. */
@@ -99,15 +113,13 @@ const optionalPath = z
   .transform((value) => resolve(value))
   .optional();
 
-function grammar(check: Check | undefined) {
-  return z
-    .string()
-    .superRefine((value, context) => {
-      const problem = check?.(value);
-      if (problem !== undefined) context.addIssue(problem);
-    })
-    .optional();
+function checked(check: Check | undefined) {
+  return z.string().superRefine((value, context) => {
+    const problem = check?.(value);
+    if (problem !== undefined) context.addIssue(problem);
+  });
 }
+const grammar = (check: Check | undefined) => checked(check).optional();
 
 function patterns(check: Check | undefined) {
   return text('').transform((value, context) => {
@@ -122,6 +134,14 @@ function patterns(check: Check | undefined) {
     return items;
   });
 }
+
+/** The public registries that most images come from, Docker Hub by the address of its API. */
+const publicRegistries = [
+  'docker.io=https://registry-1.docker.io',
+  ...['ghcr.io', 'quay.io', 'gcr.io', 'registry.k8s.io', 'mcr.microsoft.com', 'public.ecr.aws'].map(
+    (name) => `${name}=https://${name}`,
+  ),
+].join(',');
 
 const port = text('3000').transform((value, context) => {
   const number = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
@@ -155,7 +175,12 @@ const settings = (checks: Checks) =>
     LARDER_GO_SUMDB: grammar(checks.checkSumdb),
     LARDER_GO_NOSUMDB: patterns(checks.checkPattern),
     LARDER_GO_SUMDB_POLICY: word(['keep', 'require'], 'keep'),
+    LARDER_OCI_UPSTREAMS: checked(checks.checkOciUpstreams).default(publicRegistries),
+    LARDER_OCI_AUTH_FILE: optionalPath,
+    LARDER_OCI_REALMS: checked(checks.checkOciRealms).default(''),
+    LARDER_OCI_FIRST_BYTE_TIMEOUT: timer('10s'),
     LARDER_LIST_TTL: lifetime('60s'),
+    LARDER_TAG_TTL: lifetime('60s'),
     LARDER_NEGATIVE_TTL: lifetime('30s'),
     LARDER_STALE_IF_ERROR: lifetime('7d'),
     LARDER_GO_FIRST_BYTE_TIMEOUT: timer('60s'),
@@ -241,7 +266,14 @@ function toConfig(values: Settings, upstream: string, sumdb: string): Config {
       sumdbPolicy: values.LARDER_GO_SUMDB_POLICY,
       firstByteTimeoutMs: values.LARDER_GO_FIRST_BYTE_TIMEOUT,
     },
+    oci: {
+      upstreams: values.LARDER_OCI_UPSTREAMS,
+      authFile: values.LARDER_OCI_AUTH_FILE,
+      realms: values.LARDER_OCI_REALMS,
+      firstByteTimeoutMs: values.LARDER_OCI_FIRST_BYTE_TIMEOUT,
+    },
     listTtlMs: values.LARDER_LIST_TTL,
+    tagTtlMs: values.LARDER_TAG_TTL,
     negativeTtlMs: values.LARDER_NEGATIVE_TTL,
     staleIfErrorMs: values.LARDER_STALE_IF_ERROR,
     stallTimeoutMs: values.LARDER_STALL_TIMEOUT,

@@ -14,3 +14,8 @@ export function parseDuration(text: string): number | undefined {
   const ms = Number(match[1]) * unit;
   return Number.isSafeInteger(ms) ? ms : undefined;
 }
+
+/** The longest timer that there is: what a deadline of 0, none, means. Milliseconds. */
+const NO_DEADLINE = 2 ** 31 - 1;
+
+export const deadline = (ms: number): number => (ms === 0 ? NO_DEADLINE : ms);

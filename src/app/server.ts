@@ -26,7 +26,8 @@ export interface ServerParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
-  readonly go: DataPlane;
+  /** Asked in this order. */
+  readonly planes: readonly DataPlane[];
 }
 
 export interface LarderServer {
@@ -89,7 +90,7 @@ const refusedSample = (status: number) =>
   ({ protocol: 'control', method: 'none', status, outcome: 'bypass', bytes: 0, ms: 0 }) as const;
 
 function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
-  const { go, logger, metrics } = parts;
+  const { planes, logger, metrics } = parts;
   const control = controlPlane({ ...parts, build: readBuild(), draining: () => requests.draining });
 
   return (req: IncomingMessage, res: ServerResponse): void => {
@@ -117,7 +118,9 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
 
     try {
       const problem = problemWith(req, path);
-      if (problem === undefined && go(req, res, path, context)) return;
+      if (problem === undefined) {
+        for (const plane of planes) if (plane(req, res, path, context)) return;
+      }
       identify(res, context);
       if (problem === undefined) control(req, res);
       else refuse(res, 400, problem);

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { imageClients, type ClientSetup } from './client-setup.ts';
 
 /** What the page is made of. */
 export interface Welcome {
@@ -41,14 +42,15 @@ export function welcomeHtml({ base, version }: Welcome): string {
 <body>
 <main>
 <h1>Larder</h1>
-<p class="soft">A caching proxy for Go modules. What it has, it serves from its own store; what it lacks, it fetches once, checks, and keeps.</p>
-<h2>Use it from now on</h2>
+<p class="soft">A caching proxy for Go modules and container images. What it has, it serves from its own store; what it lacks, it fetches once, checks, and keeps.</p>
+<h2>Go, from now on</h2>
 <pre>go env -w GOPROXY=${url}</pre>
-<h2>Use it for one command</h2>
+<h2>Go, for one command</h2>
 <pre>GOPROXY=${url} go build ./...</pre>
 <h2>Try it</h2>
 <pre>GOPROXY=${url} go mod download -json rsc.io/quote@v1.5.2</pre>
 <p class="soft">The go command reaches the checksum database through here as well, and needs no other setting.</p>
+${imageClients(base).map(setupHtml).join('\n')}
 <nav>
 <a href="/readyz">ready?</a>
 <a href="/metrics">metrics</a>
@@ -60,13 +62,22 @@ export function welcomeHtml({ base, version }: Welcome): string {
 `;
 }
 
+function setupHtml({ client, file, text }: ClientSetup): string {
+  const where = file === undefined ? '' : ` <span class="soft">${escapeHtml(file)}</span>`;
+  return `<h2>${escapeHtml(client)}${where}</h2>\n<pre>${escapeHtml(text)}</pre>`;
+}
+
 /** For everybody else. */
 export function welcomeText({ base, version }: Welcome): string {
-  return `Larder ${version}: a caching proxy for Go modules.
+  const images = imageClients(base).map(
+    ({ client, file, text }) => `${client}${file === undefined ? '' : `, ${file}`}:\n\n${text}\n`,
+  );
+  return `Larder ${version}: a caching proxy for Go modules and container images.
 
-Use it from now on:        go env -w GOPROXY=${base}
-Use it for one command:    GOPROXY=${base} go build ./...
+Go, from now on:        go env -w GOPROXY=${base}
+Go, for one command:    GOPROXY=${base} go build ./...
 
+${images.join('\n')}
 Ready?   ${base}/readyz
 Metrics  ${base}/metrics
 Version  ${base}/version

@@ -33,6 +33,8 @@ export interface ContentRequest {
   beginCheck(signal: AbortSignal): Check;
   /** Called when somebody leads a fill of it: the place for a read-ahead. */
   onFill?(): void;
+  /** Called when the fill that it leads is over. */
+  onEnd?(stored: boolean): void;
 }
 
 export interface FillPorts {

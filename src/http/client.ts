@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream';
 import { EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici';
 import { LarderError } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
+import { orAborted, withDeadline } from './deadline.ts';
 import { explain, mayTryAgain, unreachable } from './failures.ts';
 import { nextHop } from './redirect.ts';
 
@@ -23,8 +24,11 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 export interface UpstreamRequest {
   readonly url: URL;
-  readonly method: 'GET' | 'HEAD';
+  /** A redirected POST is not followed: what is in its body is for that server alone. */
+  readonly method: 'GET' | 'HEAD' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
+  /** Of a POST. Sent again with each try. */
+  readonly body?: string;
   /** From the call to the first byte of the answer, all tries and redirects together, milliseconds. */
   readonly firstByteMs: number;
   /** Longest silence in a body, milliseconds. */
@@ -71,12 +75,8 @@ export class UpstreamClient {
    * last of these. Throws LarderError `upstream_timeout`, `upstream_failed`, or the signal's reason.
    */
   async send(request: UpstreamRequest, tries = TRIES): Promise<UpstreamResponse> {
-    const deadline = new AbortController();
-    const timer = setTimeout(() => {
-      deadline.abort(timedOut(request.url, request.firstByteMs));
-    }, request.firstByteMs);
-    const signal = AbortSignal.any([deadline.signal, request.signal]);
-    try {
+    const late = () => timedOut(request.url, request.firstByteMs);
+    return withDeadline(request.firstByteMs, late, request.signal, async (signal) => {
       for (let left = tries - 1; ; left--) {
         const response = await this.#follow(request, signal, left).catch((error: unknown) => {
           if (signal.aborted) throw signal.reason as Error;
@@ -87,9 +87,7 @@ export class UpstreamClient {
         response?.body.destroy();
         await pause(RETRY_PAUSE_MS[tries - 1 - left] ?? 400, signal);
       }
-    } finally {
-      clearTimeout(timer);
-    }
+    });
   }
 
   async close(): Promise<void> {
@@ -106,7 +104,8 @@ export class UpstreamClient {
     for (let hops = 0; ; hops++) {
       const response = await this.#exchange({ ...request, url, headers }, signal);
       const location = response.headers['location'];
-      if (!isRedirect(response.statusCode) || typeof location !== 'string') {
+      const follows = isRedirect(response.statusCode) && request.method !== 'POST';
+      if (!follows || typeof location !== 'string') {
         return {
           status: response.statusCode,
           headers: response.headers,
@@ -145,6 +144,7 @@ export class UpstreamClient {
           ...basicAuth(url),
           ...request.headers,
         },
+        body: request.body ?? null,
         signal,
         // for bodies that nobody watches, such as the text of a refusal
         bodyTimeout: Math.min(request.stallMs + STALL_SLACK_MS, LONGEST_MS),
@@ -180,19 +180,5 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
   await orAborted(over, signal).finally(() => {
     clearTimeout(timer);
-  });
-}
-
-/** Waits no longer than until the signal aborts, and throws its reason then; what ran goes on for nobody. */
-function orAborted<T>(run: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const aborted = () => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-    run.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', aborted);
-    });
   });
 }

@@ -18,11 +18,20 @@ export interface Download {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+/** Asks again for what broke: the client, or who adds credentials on the way to it. */
+export type Sender = Pick<UpstreamClient, 'send'>;
+
+export interface DownloadOptions {
+  /** A check of all bytes follows, so that a transfer may go on where it broke without a validator too. */
+  readonly digestDecides?: boolean;
+}
+
 /** The body of a 200 answer to this request. Throws LarderError for what is no plain body. */
 export function download(
-  client: UpstreamClient,
+  client: Sender,
   request: UpstreamRequest,
   response: UpstreamResponse,
+  { digestDecides = false }: DownloadOptions = {},
 ): Download {
   const { host } = request.url;
   const refuse = (why: string): never => {
@@ -33,7 +42,7 @@ export function download(
   const encoding = header(response, 'content-encoding');
   if (encoding !== undefined && encoding !== 'identity')
     refuse(`sends ${encoding} where it was asked for the bytes as they are`);
-  return { size: lengthOf(response), body: whole(client, request, response) };
+  return { size: lengthOf(response), body: whole(client, request, response, digestDecides) };
 }
 
 /** Reads a small body. Throws LarderError `bad_content` when it is larger than `maxBytes`. */
@@ -50,9 +59,10 @@ export async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number)
 }
 
 async function* whole(
-  client: UpstreamClient,
+  client: Sender,
   request: UpstreamRequest,
   first: UpstreamResponse,
+  digestDecides: boolean,
 ): AsyncGenerator<Uint8Array> {
   const validator = strongEtag(first);
   const size = lengthOf(first);
@@ -70,10 +80,9 @@ async function* whole(
     if (response.triesLeft === 0) {
       fail(request, response, `breaks the transfer at byte ${String(received)}, for the last time`);
     }
-    const resume = received > 0 && validator !== undefined;
-    const headers = resume
-      ? { ...request.headers, range: `bytes=${String(received)}-`, 'if-range': validator }
-      : { ...request.headers };
+    const resume = received > 0 && (validator !== undefined || digestDecides);
+    const range = resume ? rangeFrom(received, validator) : {};
+    const headers = { ...request.headers, ...range };
     response = await client.send({ ...request, headers }, response.triesLeft);
     skip = response.status === 200 ? received : 0;
     if (resume && response.status === 206) expectRange(request, response, received, size);
@@ -150,6 +159,11 @@ async function* guarded(
     signal.removeEventListener('abort', aborted);
     body.destroy();
   }
+}
+
+function rangeFrom(from: number, validator: string | undefined): Record<string, string> {
+  const range = `bytes=${String(from)}-`;
+  return validator === undefined ? { range } : { range, 'if-range': validator };
 }
 
 function expectRange(

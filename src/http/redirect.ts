@@ -33,18 +33,23 @@ export async function nextHop(
     if (url.username === '') [url.username, url.password] = [from.username, from.password];
     return { url, headers };
   }
-  await refuseInner(from, url);
+  await refuseInner(from, url, 'redirects');
   const rest = Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization');
   return { url, headers: Object.fromEntries(rest) };
 }
 
-async function refuseInner(from: URL, to: URL): Promise<void> {
+/**
+ * Whether the server at `from` may send Larder to `to`: not to a link-local address, nor to a private or loopback one
+ * unless it is on such itself. `does`: how it sends there, for the sentence. Throws LarderError `upstream_failed`.
+ */
+export async function refuseInner(from: URL, to: URL, does: string): Promise<void> {
   const targets = await addresses(to.hostname);
   if (targets.some((address) => within(linkLocal, address)))
-    throw refused(from, 'to a link-local address');
+    throw refused(from, 'to a link-local address', does);
   if (!targets.some((address) => within(inner, address))) return;
   const own = await addresses(from.hostname);
-  if (!own.some((address) => within(inner, address))) throw refused(from, 'to a private address');
+  if (!own.some((address) => within(inner, address)))
+    throw refused(from, 'to a private address', does);
 }
 
 async function addresses(hostname: string): Promise<string[]> {
@@ -67,5 +72,5 @@ function ranges(...subnets: [string, number, 'ipv4' | 'ipv6'][]): BlockList {
   return list;
 }
 
-const refused = (from: URL, how: string) =>
-  new LarderError('upstream_failed', `${from.host} redirects ${how}, which is refused`);
+const refused = (from: URL, where: string, does = 'redirects') =>
+  new LarderError('upstream_failed', `${from.host} ${does} ${where}, which is refused`);

@@ -12,6 +12,8 @@ export interface Representation {
   readonly record: ContentRecord | undefined;
   readonly contentType: string;
   readonly cacheControl: string;
+  /** What the protocol knows its bytes by, in quotes; without it, their SHA-256. */
+  readonly etag?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -47,7 +49,7 @@ export async function serve(
 ): Promise<void> {
   const { body } = representation;
   try {
-    const validators = validatorsOf(representation.record);
+    const validators = validatorsOf(representation);
     const isHead = req.method === 'HEAD';
     const part = notModified(req.headers, validators)
       ? 'unchanged'
@@ -87,16 +89,17 @@ type Part = ReturnType<typeof chooseRange> | 'unchanged';
 function writeHead(
   res: ServerResponse,
   context: RequestContext,
-  { body, record, contentType, cacheControl, headers }: Representation,
+  representation: Representation,
   part: Part,
 ): void {
+  const { body, record, contentType, cacheControl, etag, headers } = representation;
   const head = ['X-Request-Id', context.requestId, 'X-Larder-Cache', context.outcome];
   head.push('Cache-Control', cacheControl, 'Accept-Ranges', 'bytes');
   if (part !== 'unchanged') head.push('Content-Type', contentType);
   if (record) {
-    const { validators, lastModified } = facts(record);
+    const { validators, lastModified } = facts(record, etag);
     head.push('ETag', validators.etag, 'Last-Modified', lastModified);
-  }
+  } else if (etag !== undefined) head.push('ETag', etag);
   if (headers) for (const name in headers) head.push(name, headers[name] ?? '');
   const size = body.size === undefined ? undefined : String(body.size);
   let status = 200;
@@ -176,16 +179,18 @@ interface Facts {
 const known = new WeakMap<ContentRecord, Facts>();
 const none: Validators = { etag: undefined, modifiedMs: undefined };
 
-const validatorsOf = (record: ContentRecord | undefined): Validators =>
-  record ? facts(record).validators : none;
+function validatorsOf({ record, etag }: Representation): Validators {
+  if (record) return facts(record, etag).validators;
+  return etag === undefined ? none : { etag, modifiedMs: undefined };
+}
 
 /** Made once a record, as a hit has no time for dates. */
-function facts(record: ContentRecord): Facts {
+function facts(record: ContentRecord, etag = `"${record.sha256}"`): Facts {
   let found = known.get(record);
   if (found === undefined) {
     const modifiedMs = Math.floor(Date.parse(record.time) / 1000) * 1000;
     const lastModified = new Date(modifiedMs).toUTCString();
-    found = { validators: { etag: `"${record.sha256}"`, modifiedMs }, lastModified };
+    found = { validators: { etag, modifiedMs }, lastModified };
     known.set(record, found);
   }
   return found;

@@ -41,7 +41,7 @@ export async function serve({ go = plane, readiness, ...change }: Options = {}) 
     logger: pino({ base: null, formatters: { level: (level) => ({ level }) } }, stream),
     metrics,
     readiness: readiness ?? (() => Promise.resolve({ ready: true, reasons: [] })),
-    go,
+    planes: [go],
   });
   const base = await server.listen();
   atEnd(() => {

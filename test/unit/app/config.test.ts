@@ -45,7 +45,17 @@ describe('defaults', () => {
         sumdbPolicy: 'keep',
         firstByteTimeoutMs: 60_000,
       },
+      oci: {
+        upstreams:
+          'docker.io=https://registry-1.docker.io,ghcr.io=https://ghcr.io,quay.io=https://quay.io,' +
+          'gcr.io=https://gcr.io,registry.k8s.io=https://registry.k8s.io,' +
+          'mcr.microsoft.com=https://mcr.microsoft.com,public.ecr.aws=https://public.ecr.aws',
+        authFile: undefined,
+        realms: '',
+        firstByteTimeoutMs: 10_000,
+      },
       listTtlMs: 60_000,
+      tagTtlMs: 60_000,
       negativeTtlMs: 30_000,
       staleIfErrorMs: 7 * 86_400_000,
       stallTimeoutMs: 30_000,

@@ -1,6 +1,7 @@
 import { messageOf } from '../engine/errors.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
+import { parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
 import type { Check, Checks } from './config.ts';
 
 /** The end of a sentence that begins with the setting's name. */
@@ -15,8 +16,10 @@ const refusedBy =
     }
   };
 
-/** The grammars of Go's settings, so that a bad one is told with all other problems. */
-export const goChecks: Checks = {
+/** The grammars of the protocols' settings, so that a bad one is told with all other problems. */
+export const grammarChecks: Checks = {
   checkUpstream: refusedBy(parseUpstreamList),
   checkSumdb: refusedBy(parseSumdbSetting),
+  checkOciUpstreams: refusedBy(parseOciUpstreams),
+  checkOciRealms: refusedBy(parseRealms),
 };

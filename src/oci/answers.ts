@@ -1,0 +1,160 @@
+// Serves what may change: a tag's manifest, the list of tags, referrers.
+
+import { LarderError } from '../engine/errors.ts';
+import { memoryBody } from '../engine/memory-body.ts';
+import type { AnswerRequest, ServedAnswer } from '../engine/pull-through.ts';
+import { serve } from '../http/serve.ts';
+import { digestText, type Digest } from './digest.ts';
+import { INDEX_TYPE, ofArtifactType, referrersRequest } from './referrers.ts';
+import type { OciExchange, OciParts } from './exchange.ts';
+import { STALE, type OciContent } from './serve-content.ts';
+import { listingOf, tagRequest, tagsRequest, targetOf, type Listing } from './tags.ts';
+
+export class OciAnswers {
+  readonly #parts: OciParts;
+  readonly #content: OciContent;
+
+  constructor(parts: OciParts, content: OciContent) {
+    this.#parts = parts;
+    this.#content = content;
+  }
+
+  async tag(exchange: OciExchange, tag: string): Promise<void> {
+    const { content, freshness } = this.#parts;
+    const { repository } = exchange;
+    const request = tagRequest(content.fetcherOf(repository), repository, tag, freshness);
+    try {
+      await this.#tagged(exchange, request);
+    } catch (error) {
+      if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
+      if (exchange.res.headersSent) throw error;
+      // it may have moved since, and its old manifest be gone
+      await this.#parts.pull.expire(request.key, () => false);
+      await this.#tagged(exchange, request);
+    }
+  }
+
+  async #tagged(exchange: OciExchange, request: AnswerRequest): Promise<void> {
+    const { content, pull } = this.#parts;
+    const answer = await pull.answer(request, exchange.ask);
+    const { digest, mediaType, size } = targetOf(bytesOf(answer));
+    // a tag of this repository leads to it
+    content.links.add(exchange.repository, digest);
+    const byTag = { outcome: answer.outcome, cacheControl: maxAge(answer) };
+    const known = size !== undefined && mediaType !== undefined;
+    if (!exchange.head || !known || (await this.#content.isStored(digest))) {
+      await this.#content.manifest(exchange, digest, byTag);
+      return;
+    }
+    const body = { size, read: () => noBytes(), close: () => undefined };
+    const headers = { 'Docker-Content-Digest': digestText(digest) };
+    await this.#send(exchange, { ...answer, body }, mediaType, headers, `"${digestText(digest)}"`);
+  }
+
+  async tags(exchange: OciExchange): Promise<void> {
+    const { content, pull, freshness } = this.#parts;
+    const { repository, query } = exchange;
+    const fetcher = content.fetcherOf(repository);
+    const request = tagsRequest(fetcher, repository, pageQuery(query), freshness);
+    const answer = await pull.answer(request, exchange.ask);
+    await this.#list(exchange, answer, listingOf(bytesOf(answer)), 'tags/list');
+  }
+
+  async referrers(exchange: OciExchange, digest: Digest): Promise<void> {
+    const { content, pull, freshness } = this.#parts;
+    const { repository, query } = exchange;
+    const fetcher = content.fetcherOf(repository);
+    const artifactType = query.get('artifactType');
+    const page = new URLSearchParams(query);
+    for (const name of ['ns', 'artifactType']) page.delete(name);
+    const request = referrersRequest(fetcher, repository, digest, page.toString(), freshness);
+    const answer = await pull.answer(request, exchange.ask);
+    const listing = listingOf(bytesOf(answer));
+    const path = `referrers/${digestText(digest)}`;
+    if (artifactType === null) {
+      await this.#list(exchange, answer, listing, path);
+      return;
+    }
+    const body = ofArtifactType(listing.body, artifactType);
+    const filtered = { 'OCI-Filters-Applied': 'artifactType' };
+    await this.#list(
+      exchange,
+      answer,
+      { ...listing, body, contentType: INDEX_TYPE },
+      path,
+      filtered,
+    );
+  }
+
+  async #list(
+    exchange: OciExchange,
+    answer: ServedAnswer,
+    listing: Listing,
+    path: string,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const { name, query } = exchange;
+    const headers: Record<string, string> = { ...extra };
+    if (listing.next !== undefined) {
+      const next = new URLSearchParams(listing.next);
+      // the next page is asked of the same place in the same way
+      for (const kept of ['ns', 'artifactType']) {
+        const value = query.get(kept);
+        if (value !== null) next.set(kept, value);
+      }
+      headers['Link'] = `</v2/${name.name}/${path}?${next.toString()}>; rel="next"`;
+    }
+    const body = memoryBody(Buffer.from(listing.body));
+    await this.#send(
+      exchange,
+      { ...answer, body, record: undefined },
+      listing.contentType,
+      headers,
+    );
+  }
+
+  async #send(
+    { req, res, context, client, repository }: OciExchange,
+    answer: ServedAnswer,
+    contentType: string,
+    headers: Readonly<Record<string, string>>,
+    etag?: string,
+  ): Promise<void> {
+    context.outcome = answer.outcome;
+    await serve(req, res, context, client, {
+      body: answer.body,
+      record: undefined,
+      contentType,
+      cacheControl: maxAge(answer),
+      ...(etag !== undefined && { etag }),
+      headers: {
+        'Docker-Distribution-API-Version': 'registry/2.0',
+        'OCI-Namespace': repository.upstream.name,
+        ...(answer.outcome === 'stale' && { Warning: STALE }),
+        ...headers,
+      },
+    });
+  }
+}
+
+const bytesOf = ({ body }: ServedAnswer): Uint8Array => body.bytes ?? new Uint8Array();
+
+const maxAge = ({ maxAgeMs }: ServedAnswer): string =>
+  `public, max-age=${String(Math.floor(maxAgeMs / 1000))}`;
+
+/** What of a query says which page is wanted. Throws LarderError `invalid`. */
+function pageQuery(query: URLSearchParams): string {
+  const page = new URLSearchParams();
+  const count = query.get('n');
+  if (count !== null) {
+    if (!/^\d{1,9}$/.test(count)) throw new LarderError('invalid', 'n must be a number of tags');
+    page.set('n', count);
+  }
+  const last = query.get('last');
+  if (last !== null) page.set('last', last);
+  return page.toString();
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {
+  // a HEAD has none
+}

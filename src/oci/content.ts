@@ -1,0 +1,111 @@
+// Blobs and manifests by digest: content, once for all repositories that hold it.
+
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { LarderError } from '../engine/errors.ts';
+import type { Check, ContentRequest } from '../engine/fill.ts';
+import type { Fetched, StashSource } from '../engine/ports.ts';
+import { digestText, type Digest } from './digest.ts';
+import type { RegistryFetcher } from './fetch-registry.ts';
+import type { Links } from './links.ts';
+import { MAX_MANIFEST, parseManifest } from './manifest.ts';
+import type { Repository } from './upstreams.ts';
+
+/** What a request for content needs from elsewhere. */
+export interface OciContentParts {
+  readonly links: Links;
+  readonly fetcherOf: (repository: Repository) => RegistryFetcher;
+}
+
+export const contentKey = ({ algorithm, hex }: Digest): string =>
+  `oci/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}`;
+
+/** A digest in one repository, as pull-through wants it. */
+export class OciContentRequest implements ContentRequest {
+  readonly key: string;
+  readonly kind: 'manifest' | 'blob';
+  /** Whether its own fill asks the upstream. */
+  leads = false;
+  readonly #parts: OciContentParts;
+  readonly #repository: Repository;
+  readonly #digest: Digest;
+  #mediaType: string | undefined;
+
+  constructor(
+    kind: 'manifest' | 'blob',
+    parts: OciContentParts,
+    repository: Repository,
+    digest: Digest,
+  ) {
+    this.kind = kind;
+    this.#parts = parts;
+    this.#repository = repository;
+    this.#digest = digest;
+    this.key = contentKey(digest);
+  }
+
+  get upstream(): string {
+    return this.#repository.upstream.name;
+  }
+
+  get maxBytes(): number {
+    return this.kind === 'manifest' ? MAX_MANIFEST : Number.MAX_SAFE_INTEGER;
+  }
+
+  async fetch(signal: AbortSignal): Promise<Fetched> {
+    const fetcher = this.#parts.fetcherOf(this.#repository);
+    const digest = digestText(this.#digest);
+    if (this.kind === 'blob') return fetcher.blob(this.#repository.path, digest, signal);
+    const fetched = await fetcher.manifest(this.#repository.path, digest, signal);
+    this.#mediaType = fetched.contentType;
+    return fetched;
+  }
+
+  fetchSize(signal: AbortSignal): Promise<number | undefined> {
+    const fetcher = this.#parts.fetcherOf(this.#repository);
+    const digest = digestText(this.#digest);
+    if (this.kind === 'blob') return fetcher.headBlob(this.#repository.path, digest, signal);
+    return fetcher.headManifest(this.#repository.path, digest, signal).then(({ size }) => size);
+  }
+
+  beginCheck(): Check {
+    return {
+      verify: async (source, _size, sha256) => {
+        const { algorithm, hex } = this.#digest;
+        const found = algorithm === 'sha256' ? sha256 : await hashOf(algorithm, source);
+        if (found !== hex) throw wrongBytes();
+        if (this.kind === 'blob') return {};
+        const manifest = parseManifest(await bytesOf(source), this.#mediaType);
+        // what a manifest of this repository names may be read through it
+        for (const named of [...manifest.manifests, ...manifest.blobs]) {
+          this.#parts.links.add(this.#repository, named.digest);
+        }
+        return { mediaType: manifest.mediaType };
+      },
+    };
+  }
+
+  onFill(): void {
+    this.leads = true;
+    this.#parts.links.begin(this.#repository, this.#digest);
+  }
+
+  onEnd(stored: boolean): void {
+    this.#parts.links.end(this.#repository, this.#digest, stored);
+  }
+}
+
+const wrongBytes = (): LarderError =>
+  new LarderError('checksum_mismatch', 'the bytes of the registry are not those of their digest');
+
+async function hashOf(algorithm: string, source: StashSource): Promise<string> {
+  const hash = createHash(algorithm);
+  if ('bytes' in source) return hash.update(source.bytes).digest('hex');
+  await pipeline(createReadStream(source.path), hash);
+  return hash.digest('hex');
+}
+
+const bytesOf = (source: StashSource): Promise<Uint8Array> =>
+  'bytes' in source ? Promise.resolve(source.bytes) : readFile(source.path);

@@ -1,0 +1,119 @@
+import type { ServerResponse } from 'node:http';
+import type { ErrorCode, LarderError } from '../engine/errors.ts';
+import type { RequestContext } from '../http/context.ts';
+import { InvalidNameError, type OciResource } from './names.ts';
+
+/** Codes of the distribution specification's error envelope, and Docker's own for too many requests. */
+type OciCode =
+  | 'MANIFEST_UNKNOWN'
+  | 'BLOB_UNKNOWN'
+  | 'NAME_UNKNOWN'
+  | 'NAME_INVALID'
+  | 'TAG_INVALID'
+  | 'DIGEST_INVALID'
+  | 'DENIED'
+  | 'UNSUPPORTED'
+  | 'TOOMANYREQUESTS'
+  | 'UNKNOWN';
+
+/** A registry that refuses and one that does not have it look alike: whoever may not see it must not learn that it is there. */
+const STATUSES: Readonly<Record<ErrorCode, number>> = {
+  not_found: 404,
+  not_cached: 404,
+  denied: 403,
+  upstream_unauthorized: 404,
+  upstream_forbidden: 404,
+  upstream_failed: 502,
+  upstream_timeout: 504,
+  rate_limited: 429,
+  bad_content: 502,
+  checksum_mismatch: 502,
+  overloaded: 503,
+  store_failed: 503,
+  invalid: 400,
+  unsupported: 501,
+};
+
+/** What is said instead of an upstream's words, in which there may be URLs and names of token servers. */
+const SENTENCES: Partial<Record<ErrorCode, string>> = {
+  upstream_unauthorized: 'not found',
+  upstream_forbidden: 'not found',
+  upstream_failed: 'the registry behind this mirror cannot be reached, or answers with an error',
+  upstream_timeout: 'fetch timed out: the registry behind this mirror is too slow',
+  rate_limited: 'the registry behind this mirror is asked too often; try again later',
+  store_failed: 'the store of this mirror cannot be used',
+};
+
+/** Answers with the envelope; where the head is out already, breaks the connection. */
+export function sendOciError(
+  res: ServerResponse,
+  context: RequestContext,
+  error: LarderError,
+  resource: OciResource['kind'] | undefined,
+  head: boolean,
+): void {
+  if (res.headersSent) {
+    res.destroy();
+    return;
+  }
+  context.outcome = error.outcome;
+  const status = STATUSES[error.code];
+  const sentence = SENTENCES[error.code] ?? error.message;
+  sendEnvelope(
+    res,
+    context,
+    status,
+    codeOf(error, status, resource),
+    sentence,
+    head,
+    retryAfter(error),
+  );
+}
+
+/** Answers with one error in the specification's envelope. */
+export function sendEnvelope(
+  res: ServerResponse,
+  context: RequestContext,
+  status: number,
+  code: OciCode,
+  message: string,
+  head: boolean,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = Buffer.from(`${JSON.stringify({ errors: [{ code, message }] })}\n`);
+  res.writeHead(status, {
+    'X-Request-Id': context.requestId,
+    'X-Larder-Cache': context.outcome,
+    'Docker-Distribution-API-Version': 'registry/2.0',
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    ...headers,
+  });
+  if (head) {
+    res.end();
+    return;
+  }
+  context.bytes += body.length;
+  res.end(body);
+}
+
+function codeOf(
+  error: LarderError,
+  status: number,
+  resource: OciResource['kind'] | undefined,
+): OciCode {
+  if (error instanceof InvalidNameError) return error.ociCode;
+  if (status === 400) return 'NAME_INVALID';
+  if (status === 403) return 'DENIED';
+  if (status === 429) return 'TOOMANYREQUESTS';
+  if (status !== 404) return 'UNKNOWN';
+  if (resource === 'manifest') return 'MANIFEST_UNKNOWN';
+  return resource === 'blob' ? 'BLOB_UNKNOWN' : 'NAME_UNKNOWN';
+}
+
+function retryAfter({ code, retryAfterMs }: LarderError): Record<string, string> {
+  const busy = code === 'overloaded' || code === 'store_failed' || code === 'rate_limited';
+  if (!busy) return {};
+  return { 'Retry-After': String(Math.max(1, Math.ceil((retryAfterMs ?? 1000) / 1000))) };
+}

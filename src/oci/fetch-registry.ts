@@ -1,0 +1,253 @@
+import { LarderError } from '../engine/errors.ts';
+import type { Fetched } from '../engine/ports.ts';
+import {
+  timedOut,
+  type UpstreamClient,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from '../http/client.ts';
+import { withDeadline } from '../http/deadline.ts';
+import { download, header, lengthOf, readAll, type Sender } from '../http/download.ts';
+import { parseChallenges } from './challenge.ts';
+import { ACCEPT_MANIFESTS } from './manifest.ts';
+import { drain, refusal } from './refusals.ts';
+import type { RegistryAuth } from './registry-auth.ts';
+import type { OciUpstream } from './upstreams.ts';
+
+export interface RegistryTimeouts {
+  /** From a request to the first byte of its answer: tokens, redirects and tries together. Milliseconds. */
+  readonly firstByteMs: number;
+  /** Longest silence in a body, milliseconds. */
+  readonly stallMs: number;
+}
+
+/** Headers as the registry sent them: unchecked. */
+export interface ManifestHead {
+  readonly contentType: string | undefined;
+  readonly digest: string | undefined;
+  /** Bytes. */
+  readonly size: number | undefined;
+}
+
+export interface FetchedManifest extends Fetched {
+  readonly contentType: string | undefined;
+  readonly digest: string | undefined;
+}
+
+/** An answer of tags or referrers. */
+export interface Listing {
+  readonly bytes: Buffer;
+  readonly contentType: string | undefined;
+  /** `Link` as it came. */
+  readonly link: string | undefined;
+}
+
+/** Bytes of a listing. */
+const MAX_LISTING = 4 * 1024 * 1024;
+
+/**
+ * Gets one thing from one registry. It neither caches nor checks digests. All methods throw LarderError by what the
+ * registry, or its token server, answers: `not_found`, `upstream_unauthorized`, `upstream_forbidden`, `rate_limited`,
+ * `upstream_failed`, `upstream_timeout`; and the signal's reason.
+ */
+export class RegistryFetcher {
+  readonly source: string;
+  readonly #upstream: OciUpstream;
+  readonly #client: UpstreamClient;
+  readonly #auth: RegistryAuth;
+  readonly #timeouts: RegistryTimeouts;
+
+  constructor(
+    upstream: OciUpstream,
+    client: UpstreamClient,
+    auth: RegistryAuth,
+    timeouts: RegistryTimeouts,
+  ) {
+    const { origin, pathname } = upstream.url;
+    this.#upstream = upstream;
+    this.#client = client;
+    this.#auth = auth;
+    this.#timeouts = timeouts;
+    this.source = `${origin}${pathname}`.replace(/\/$/, '');
+  }
+
+  /** `reference`: a tag or a digest. */
+  async manifest(
+    repository: string,
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<FetchedManifest> {
+    const request = this.#manifestRequest('GET', repository, reference, signal);
+    const sender = this.#sender(repository);
+    const response = await this.#expect200(sender, request);
+    const { contentType, digest } = manifestHead(response);
+    const { size, body } = download(sender, request, response);
+    return { size, body, source: this.source, contentType, digest };
+  }
+
+  async headManifest(
+    repository: string,
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<ManifestHead> {
+    const request = this.#manifestRequest('HEAD', repository, reference, signal);
+    const response = await this.#expect200(this.#sender(repository), request);
+    await drain(response);
+    return manifestHead(response);
+  }
+
+  /** A body that breaks goes on where it broke, validator or not: whoever reads it must check its digest. */
+  async blob(repository: string, digest: string, signal: AbortSignal): Promise<Fetched> {
+    const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
+    const sender = this.#blobSender(repository);
+    const response = await this.#expect200(sender, request);
+    const { size, body } = download(sender, request, response, { digestDecides: true });
+    return { size, body, source: this.source };
+  }
+
+  /** Length in bytes, where it is told. */
+  async headBlob(
+    repository: string,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const request = this.#request('HEAD', `${repository}/blobs/${digest}`, signal);
+    const response = await this.#expect200(this.#blobSender(repository), request);
+    await drain(response);
+    return lengthOf(response);
+  }
+
+  /** `query`: as it goes out, without a question mark. Throws `bad_content` too, for what is larger than 4 MiB. */
+  tags(repository: string, query: string, signal: AbortSignal): Promise<Listing> {
+    return this.#listing(repository, 'tags/list', query, signal);
+  }
+
+  /** As `tags`. */
+  referrers(
+    repository: string,
+    digest: string,
+    query: string,
+    signal: AbortSignal,
+  ): Promise<Listing> {
+    return this.#listing(repository, `referrers/${digest}`, query, signal);
+  }
+
+  async #listing(
+    repository: string,
+    what: string,
+    query: string,
+    signal: AbortSignal,
+  ): Promise<Listing> {
+    const request = this.#request('GET', `${repository}/${what}`, signal);
+    request.url.search = query;
+    const sender = this.#sender(repository);
+    const response = await this.#expect200(sender, request);
+    const link = response.headers['link'];
+    return {
+      bytes: await readAll(download(sender, request, response).body, MAX_LISTING),
+      contentType: header(response, 'content-type'),
+      link: Array.isArray(link) ? link.join(', ') : link,
+    };
+  }
+
+  #manifestRequest(
+    method: 'GET' | 'HEAD',
+    repository: string,
+    reference: string,
+    signal: AbortSignal,
+  ): UpstreamRequest {
+    const request = this.#request(method, `${repository}/manifests/${reference}`, signal);
+    return { ...request, headers: { accept: ACCEPT_MANIFESTS } };
+  }
+
+  #request(method: 'GET' | 'HEAD', path: string, signal: AbortSignal): UpstreamRequest {
+    const url = new URL(this.#upstream.url);
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/v2/${path}`;
+    return { url, method, signal, ...this.#timeouts };
+  }
+
+  async #expect200(sender: Sender, request: UpstreamRequest): Promise<UpstreamResponse> {
+    const response = await sender.send(request);
+    if (response.status === 200) return response;
+    response.body.destroy();
+    throw refusal(this.#upstream.url.host, response);
+  }
+
+  /** Sends with what the registry wants to see; a transfer that goes on later gets a token that lives then. */
+  #sender(repository: string): Sender {
+    return {
+      send: (request, tries) =>
+        this.#withDeadline(request, (bounded) => this.#authorized(repository, bounded, tries)),
+    };
+  }
+
+  /** Where the registry redirects to a URL that has expired, it is asked once for a fresh one. */
+  #blobSender(repository: string): Sender {
+    return {
+      send: (request, tries) =>
+        this.#withDeadline(request, async (bounded) => {
+          const first = await this.#authorized(repository, bounded, tries);
+          if (!isExpiredRedirect(request, first)) return first;
+          await drain(first);
+          const second = await this.#authorized(repository, bounded, first.triesLeft + 1);
+          if (!isExpiredRedirect(request, second)) return second;
+          second.body.destroy();
+          throw new LarderError(
+            'upstream_failed',
+            `${request.url.host} redirects to a server that answers ${String(second.status)}, twice`,
+          );
+        }),
+    };
+  }
+
+  #withDeadline(
+    request: UpstreamRequest,
+    run: (bounded: UpstreamRequest) => Promise<UpstreamResponse>,
+  ): Promise<UpstreamResponse> {
+    const late = () => timedOut(request.url, request.firstByteMs);
+    return withDeadline(request.firstByteMs, late, request.signal, (signal) =>
+      run({ ...request, signal }),
+    );
+  }
+
+  async #authorized(
+    path: string,
+    request: UpstreamRequest,
+    tries: number | undefined,
+  ): Promise<UpstreamResponse> {
+    const repository = { upstream: this.#upstream, path };
+    const { signal } = request;
+    const known = await this.#auth.known(repository, signal);
+    const first = await this.#client.send(withAuthorization(request, known), tries);
+    const challenge = first.headers['www-authenticate'];
+    // who is redirected to has no say on what the registry gets
+    const isOwn = first.url.origin === request.url.origin;
+    if (first.status !== 401 || challenge === undefined || !isOwn) return first;
+    const answer = await this.#auth.answer(repository, parseChallenges(challenge), known, signal);
+    if (answer === undefined) return first;
+    await drain(first);
+    // a challenge is no failed try
+    return this.#client.send(withAuthorization(request, answer), first.triesLeft + 1);
+  }
+}
+
+const withAuthorization = (
+  request: UpstreamRequest,
+  authorization: string | undefined,
+): UpstreamRequest =>
+  authorization === undefined
+    ? request
+    : { ...request, headers: { ...request.headers, authorization } };
+
+/** 429 is no sign of that: asking at once again would make it worse. */
+const isExpiredRedirect = ({ url }: UpstreamRequest, response: UpstreamResponse): boolean =>
+  response.url.href !== url.href &&
+  response.status >= 400 &&
+  response.status < 500 &&
+  response.status !== 429;
+
+const manifestHead = (response: UpstreamResponse): ManifestHead => ({
+  contentType: header(response, 'content-type'),
+  digest: header(response, 'docker-content-digest'),
+  size: lengthOf(response),
+});

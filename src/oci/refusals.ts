@@ -1,0 +1,48 @@
+import { LarderError } from '../engine/errors.ts';
+import type { UpstreamResponse } from '../http/client.ts';
+import { header, readAll } from '../http/download.ts';
+
+/** How much of a refusal's text is read to keep its connection, bytes. */
+const MAX_TEXT = 64 * 1024;
+const RETRY_AFTER_MS = 1000;
+
+/**
+ * What an answer means that is not the wanted one. Its text is left out: there may be URLs and names of token servers
+ * in it. `host`: who answered.
+ */
+export function refusal(host: string, response: UpstreamResponse): LarderError {
+  const { status } = response;
+  switch (status) {
+    case 404:
+    case 410:
+      return new LarderError('not_found', 'not found');
+    case 401:
+      return new LarderError(
+        'upstream_unauthorized',
+        `${host} does not take Larder's credentials, or wants some (401)`,
+      );
+    case 403:
+      return new LarderError('upstream_forbidden', `${host} refuses (403)`);
+    case 429:
+      return new LarderError('rate_limited', `${host} says that it is asked too often (429)`, {
+        retryAfterMs: retryAfterMs(response),
+      });
+    default:
+      return new LarderError('upstream_failed', `${host} answers ${String(status)}`);
+  }
+}
+
+/** Takes in what is left of a small answer, so that its connection serves the next one. Never rejects. */
+export async function drain({ body }: UpstreamResponse): Promise<void> {
+  // what does not come, or is too much, only costs the connection
+  await readAll(body, MAX_TEXT).catch(() => undefined);
+  body.destroy();
+}
+
+/** Seconds, or a date (RFC 9110 §10.2.3). */
+function retryAfterMs(response: UpstreamResponse): number {
+  const value = header(response, 'retry-after');
+  if (value === undefined) return RETRY_AFTER_MS;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(ms) ? Math.max(0, ms) : RETRY_AFTER_MS;
+}

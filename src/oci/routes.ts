@@ -1,0 +1,118 @@
+// The OCI distribution API, its pull part: a request's path and query into a repository and what is wanted of it.
+// Nothing below /v2/ is left to others.
+
+import type { ServerResponse } from 'node:http';
+import { LarderError } from '../engine/errors.ts';
+import type { Ask } from '../engine/pull-through.ts';
+import type { DataPlane, RequestContext } from '../http/context.ts';
+import { ClientSignal } from '../http/serve.ts';
+import { sendEnvelope, sendOciError } from './errors.ts';
+import type { OciExchange, OciParts } from './exchange.ts';
+import { parseOciPath, type OciResource } from './names.ts';
+import { OciAnswers } from './answers.ts';
+import { OciContent } from './serve-content.ts';
+
+export function ociPlane(parts: OciParts): DataPlane {
+  const content = new OciContent(parts);
+  const answers = new OciAnswers(parts, content);
+
+  async function answer(exchange: OciExchange): Promise<void> {
+    const { resource } = exchange.name;
+    switch (resource.kind) {
+      case 'blob':
+        await content.blob(exchange, resource.digest);
+        return;
+      case 'manifest':
+        if ('digest' in resource) await content.manifest(exchange, resource.digest);
+        else await answers.tag(exchange, resource.tag);
+        return;
+      case 'tags':
+        await answers.tags(exchange);
+        return;
+      case 'referrers':
+        await answers.referrers(exchange, resource.digest);
+    }
+  }
+
+  function failed(error: unknown, of: Failed): void {
+    const { res, context } = of;
+    if (res.closed) return;
+    if (!(error instanceof LarderError)) parts.onMistake(error, context);
+    const known =
+      error instanceof LarderError
+        ? error
+        : new LarderError('store_failed', 'Larder made a mistake; its log says more');
+    sendOciError(res, context, known, of.kind, of.head);
+  }
+
+  return (req, res, path, context) => {
+    if (path !== '/v2' && !path.startsWith('/v2/')) return false;
+    context.protocol = 'oci';
+    const head = req.method === 'HEAD';
+    if (req.method !== 'GET' && !head) {
+      const sentence = 'this mirror is read-only: GET and HEAD are for this path';
+      sendEnvelope(res, context, 405, 'UNSUPPORTED', sentence, false, { Allow: 'GET, HEAD' });
+      return true;
+    }
+    if (path === '/v2' || path === '/v2/') {
+      sendVersion(res, context, head);
+      return true;
+    }
+    let kind: OciResource['kind'] | undefined;
+    try {
+      const name = parseOciPath(path);
+      if (name === undefined) throw notOurs();
+      kind = name.resource.kind;
+      const query = new URLSearchParams((req.url ?? '').slice(path.length));
+      const namespaces = query.getAll('ns');
+      const repository = parts.upstreams.choose({ namespaces, name: name.name });
+      const client = new ClientSignal(res);
+      const ask = new ClientAsk(client);
+      const exchange = { req, res, context, client, ask, name, repository, query, head };
+      answer(exchange).catch((error: unknown) => {
+        failed(error, { res, context, kind, head });
+      });
+    } catch (error) {
+      failed(error, { res, context, kind, head });
+    }
+    return true;
+  };
+}
+
+interface Failed {
+  readonly res: ServerResponse;
+  readonly context: RequestContext;
+  readonly kind: OciResource['kind'] | undefined;
+  readonly head: boolean;
+}
+
+/** A class, as an object literal with a getter costs a hidden class of its own on every request. */
+class ClientAsk implements Ask {
+  readonly fetch = true;
+  readonly #client: ClientSignal;
+
+  constructor(client: ClientSignal) {
+    this.#client = client;
+  }
+
+  get signal(): AbortSignal {
+    return this.#client.signal;
+  }
+}
+
+const notOurs = (): LarderError =>
+  new LarderError('not_found', 'this is no path of the distribution API', { outcome: 'bypass' });
+
+/** "This registry speaks version 2": what clients ask first. */
+function sendVersion(res: ServerResponse, context: RequestContext, head: boolean): void {
+  const body = '{}';
+  res.writeHead(200, {
+    'X-Request-Id': context.requestId,
+    'X-Larder-Cache': context.outcome,
+    'Docker-Distribution-API-Version': 'registry/2.0',
+    'Content-Type': 'application/json',
+    'Content-Length': body.length,
+  });
+  if (!head) context.bytes += body.length;
+  res.end(head ? undefined : body);
+}

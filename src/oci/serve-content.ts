@@ -1,0 +1,151 @@
+// Serves blobs and manifests by digest, to whom the upstream grants them.
+
+import { LarderError } from '../engine/errors.ts';
+import { memoryBody } from '../engine/memory-body.ts';
+import type { Served } from '../engine/ports.ts';
+import { readAll } from '../http/download.ts';
+import { serve } from '../http/serve.ts';
+import { contentKey, OciContentRequest } from './content.ts';
+import { digestText, type Digest } from './digest.ts';
+import { MAX_MANIFEST, parseManifest } from './manifest.ts';
+import type { OciExchange, OciParts } from './exchange.ts';
+
+const IMMUTABLE = 'public, max-age=31536000, immutable';
+
+/** How a manifest goes out that was asked for by a tag. */
+export interface ByTag {
+  /** The word for the tag's own answer. */
+  readonly outcome: Served['outcome'];
+  readonly cacheControl: string;
+}
+
+export class OciContent {
+  readonly #parts: OciParts;
+  /** Questions to upstreams whether a repository holds what is stored already, by link. */
+  readonly #grants = new Map<string, Promise<void>>();
+
+  constructor(parts: OciParts) {
+    this.#parts = parts;
+  }
+
+  async blob(exchange: OciExchange, digest: Digest): Promise<void> {
+    const served = await this.#get('blob', exchange, digest);
+    await this.#send(exchange, served, digest, 'application/octet-stream');
+  }
+
+  async manifest(exchange: OciExchange, digest: Digest, byTag?: ByTag): Promise<void> {
+    if (exchange.head && !(await this.isStored(digest))) {
+      await this.#headManifest(exchange, digest);
+      return;
+    }
+    const served = await this.#get('manifest', exchange, digest);
+    const known = served.record?.extra['mediaType'];
+    if (known !== undefined) {
+      await this.#send(exchange, served, digest, known, byTag);
+      return;
+    }
+    // stored as a blob by somebody who asked for it as such, or still unchecked and then no longer than this
+    const bytes = await bytesOf(served);
+    const { mediaType } = parseManifest(bytes, undefined);
+    await this.#send(exchange, { ...served, body: memoryBody(bytes) }, digest, mediaType, byTag);
+  }
+
+  /** Throws LarderError `store_failed`. */
+  async isStored(digest: Digest): Promise<boolean> {
+    return (await this.#parts.pull.record(contentKey(digest))) !== undefined;
+  }
+
+  /** From the store or the upstream; and nothing that this repository may not read. */
+  async #get(kind: 'manifest' | 'blob', exchange: OciExchange, digest: Digest): Promise<Served> {
+    const { pull, content } = this.#parts;
+    const { repository, ask, head } = exchange;
+    const request = new OciContentRequest(kind, content, repository, digest);
+    const served = await (head ? pull.head(request, ask) : pull.content(request, ask));
+    // its own fill asked the upstream in this repository's name, and so did a HEAD that was passed on
+    if (request.leads || (head && served.outcome === 'miss')) return served;
+    try {
+      // asked last, as a fill of this repository that it joins has begun by now
+      if (!(await content.links.has(repository, digest))) await this.#grant(kind, exchange, digest);
+    } catch (error) {
+      served.body.close();
+      throw error;
+    }
+    return served;
+  }
+
+  /** Asks the upstream whether this repository holds a digest that is stored. Throws LarderError when it does not say so. */
+  #grant(kind: 'manifest' | 'blob', { repository }: OciExchange, digest: Digest): Promise<void> {
+    const { fetcherOf, links } = this.#parts.content;
+    const text = digestText(digest);
+    const key = `${repository.upstream.name}/${repository.path}@${text}`;
+    let asking = this.#grants.get(key);
+    if (asking === undefined) {
+      const fetcher = fetcherOf(repository);
+      // for whoever waits: it has the fetcher's own deadline
+      const { signal } = new AbortController();
+      const question: Promise<unknown> =
+        kind === 'blob'
+          ? fetcher.headBlob(repository.path, text, signal)
+          : fetcher.headManifest(repository.path, text, signal);
+      asking = question
+        .then(() => {
+          links.add(repository, digest);
+        })
+        .finally(() => this.#grants.delete(key));
+      this.#grants.set(key, asking);
+    }
+    return asking;
+  }
+
+  async #headManifest(exchange: OciExchange, digest: Digest): Promise<void> {
+    const { repository, client } = exchange;
+    const fetcher = this.#parts.content.fetcherOf(repository);
+    const text = digestText(digest);
+    const { contentType, size } = await fetcher.headManifest(repository.path, text, client.signal);
+    const body = { size, read: () => noBytes(), close: () => undefined };
+    const served: Served = { outcome: 'miss', body, record: undefined };
+    await this.#send(exchange, served, digest, contentType ?? 'application/octet-stream');
+  }
+
+  async #send(
+    { req, res, context, client, repository }: OciExchange,
+    { outcome, body, record }: Served,
+    digest: Digest,
+    contentType: string,
+    byTag?: ByTag,
+  ): Promise<void> {
+    context.outcome = byTag === undefined || outcome === 'miss' ? outcome : byTag.outcome;
+    const text = digestText(digest);
+    await serve(req, res, context, client, {
+      body,
+      record,
+      contentType,
+      cacheControl: byTag?.cacheControl ?? IMMUTABLE,
+      etag: `"${text}"`,
+      headers: {
+        'Docker-Content-Digest': text,
+        'Docker-Distribution-API-Version': 'registry/2.0',
+        'OCI-Namespace': repository.upstream.name,
+        ...(context.outcome === 'stale' && { Warning: STALE }),
+      },
+    });
+  }
+}
+
+export const STALE = '299 - "the registry cannot be asked: this is what it said before"';
+
+async function bytesOf({ body }: Served): Promise<Uint8Array> {
+  try {
+    if (body.bytes) return body.bytes;
+    if ((body.size ?? 0) > MAX_MANIFEST) {
+      throw new LarderError('bad_content', 'this is no manifest: it is larger than 4 MiB');
+    }
+    return await readAll(body.read(0, undefined, AbortSignal.timeout(60_000)), MAX_MANIFEST);
+  } finally {
+    body.close();
+  }
+}
+
+async function* noBytes(): AsyncGenerator<Uint8Array> {
+  // a HEAD has none
+}
