@@ -11,6 +11,7 @@ import type { OciExchange, OciParts } from './exchange.ts';
 import { parseOciPath, type OciResource } from './names.ts';
 import { OciAnswers } from './answers.ts';
 import { OciContent } from './serve-content.ts';
+import type { Repository } from './upstreams.ts';
 
 export function ociPlane(parts: OciParts): DataPlane {
   const content = new OciContent(parts);
@@ -31,6 +32,20 @@ export function ociPlane(parts: OciParts): DataPlane {
         return;
       case 'referrers':
         await answers.referrers(exchange, resource.digest);
+    }
+  }
+
+  async function firstThatIsThere(
+    exchange: Omit<OciExchange, 'repository'>,
+    [repository, ...others]: readonly Repository[],
+  ): Promise<void> {
+    if (repository === undefined) throw notOurs();
+    try {
+      await answer({ ...exchange, repository });
+    } catch (error) {
+      const missing = error instanceof LarderError && error.code === 'not_found';
+      if (!missing || others.length === 0 || exchange.res.headersSent) throw error;
+      await firstThatIsThere(exchange, others);
     }
   }
 
@@ -65,11 +80,11 @@ export function ociPlane(parts: OciParts): DataPlane {
       kind = name.resource.kind;
       const query = new URLSearchParams((req.url ?? '').slice(path.length));
       const namespaces = query.getAll('ns');
-      const repository = parts.upstreams.choose({ namespaces, name: name.name });
+      const repositories = parts.upstreams.choose({ namespaces, name: name.name });
       const client = new ClientSignal(res);
       const ask = new ClientAsk(client);
-      const exchange = { req, res, context, client, ask, name, repository, query, head };
-      answer(exchange).catch((error: unknown) => {
+      const exchange = { req, res, context, client, ask, name, query, head };
+      firstThatIsThere(exchange, repositories).catch((error: unknown) => {
         failed(error, { res, context, kind, head });
       });
     } catch (error) {

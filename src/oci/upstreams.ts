@@ -97,10 +97,10 @@ export class OciUpstreams {
   }
 
   /**
-   * The repository that a request means; nobody is asked of a host that is not configured. Throws LarderError: `invalid`
-   * when `ns` is given twice, `not_found` for such a host.
+   * The repositories that a request may mean, the likelier one first; nobody is asked of a host that is not configured.
+   * Throws LarderError: `invalid` when `ns` is given twice, `not_found` for such a host.
    */
-  choose({ namespaces, name }: Wanted): Repository {
+  choose({ namespaces, name }: Wanted): Repository[] {
     const [namespace, second] = namespaces;
     if (second !== undefined) throw new LarderError('invalid', 'ns is given more than once');
     const slash = name.indexOf('/');
@@ -109,10 +109,11 @@ export class OciUpstreams {
     if (namespace !== undefined) {
       const upstream = this.#find(namespace);
       // some clients name the host in both places
-      return repository(upstream, first === upstream.name ? rest : name);
+      return repositories(upstream, first === upstream.name ? rest : name);
     }
-    if (this.#byName.has(first) || looksLikeHost(first)) return repository(this.#find(first), rest);
-    return repository(this.#default, name);
+    if (this.#byName.has(first) || looksLikeHost(first))
+      return repositories(this.#find(first), rest);
+    return repositories(this.#default, name);
   }
 
   #find(host: string): OciUpstream {
@@ -123,14 +124,16 @@ export class OciUpstreams {
 }
 
 /** On Docker Hub a name of one element is an official image. */
-function repository(upstream: OciUpstream, path: string): Repository {
+function repositories(upstream: OciUpstream, path: string): Repository[] {
   if (path === '') {
     throw new LarderError('not_found', 'a registry has no repository without a name', {
       outcome: 'bypass',
     });
   }
-  const isOfficial = upstream.name === DOCKER_HUB && !path.includes('/');
-  return { upstream, path: isOfficial ? `library/${path}` : path };
+  const plain = { upstream, path };
+  if (upstream.name !== DOCKER_HUB || path.includes('/')) return [plain];
+  // what stands in for Docker Hub may have such names itself
+  return [{ upstream, path: `library/${path}` }, plain];
 }
 
 function canonicalHost(host: string): string {

@@ -285,3 +285,20 @@ test('another registry by name and by ns', async () => {
   }
   expect(registry.log).toEqual([]);
 });
+
+test('on Docker Hub a name of one element is an official image', async () => {
+  const hub = await startRegistry();
+  const larder = await startLarderProcess({
+    env: { LARDER_OCI_UPSTREAMS: `docker.io=${hub.url}` },
+  });
+  const official = hub.addImage('library/alpine', '3', { layers: ['official'] });
+  for (const path of ['alpine', 'docker.io/alpine', 'library/alpine', 'index.docker.io/alpine']) {
+    const reply = await request(larder.base, `/v2/${path}/manifests/3`);
+    expect(reply.body.equals(official.bytes)).toBe(true);
+  }
+  expect(hub.requests(/^\/v2\/alpine\//)).toEqual([]);
+  const own = hub.addImage('solo', '1', { layers: ['of a stand-in'] });
+  const reply = await request(larder.base, '/v2/solo/manifests/1');
+  expect(reply.body.equals(own.bytes)).toBe(true);
+  expectEnvelope(await request(larder.base, '/v2/none/manifests/1'), 404, 'MANIFEST_UNKNOWN');
+});

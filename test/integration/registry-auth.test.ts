@@ -114,6 +114,23 @@ describe('tokens', () => {
     expect(registry.log.filter(({ status }) => status === 200)).toHaveLength(3);
   });
 
+  test.each([
+    [[401, 503, 503], 200],
+    [[503, 401, 503], 200],
+    [[503, 401, 503, 503], 503],
+  ])('a challenge is no failed try, and gives no more of them: %j', async (statuses, last) => {
+    const { tokens, registry, fetcher } = await withTokens();
+    const headers = { 'www-authenticate': `Bearer realm="${tokens.realm}"` };
+    // the newest fault that is not over counts
+    for (const status of statuses.toReversed()) registry.fault(/^/, { status, headers, times: 1 });
+    const asked = fetcher.headManifest('a/b', 'v1', signal);
+    if (last === 200) await asked;
+    else await expect(asked).rejects.toMatchObject({ code: 'upstream_failed' });
+    expect(registry.log.map(({ status }) => status)).toEqual(
+      last === 200 ? [...statuses, 200] : statuses,
+    );
+  });
+
   test('one that is never taken', async () => {
     const { tokens, registry, fetcher } = await withTokens();
     registry.fault(/^/, {

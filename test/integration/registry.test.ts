@@ -279,6 +279,15 @@ describe('blobs elsewhere', () => {
     expect(registry.log).toHaveLength(3);
   });
 
+  test('asking for a fresh URL is no failed try', async () => {
+    const cdn = await startCdn();
+    const { fetcher } = await withImage({ cdn });
+    cdn.fault(/^/, { status: 503, times: 2 });
+    cdn.fault(/^/, { status: 403, times: 1 });
+    expect(await hashOf(await fetcher.blob('a/b', blobDigest, signal))).toBe(layer.sha256);
+    expect(cdn.log.map(({ status }) => status)).toEqual([403, 503, 503, 200]);
+  });
+
   test('a CDN that is asked too often is not asked again', async () => {
     const cdn = await startCdn();
     const { fetcher } = await withImage({ cdn });

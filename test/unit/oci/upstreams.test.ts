@@ -35,24 +35,24 @@ describe('the setting', () => {
 describe('which registry a request means', () => {
   const upstreams = new OciUpstreams(parseOciUpstreams(LIST));
   const choose = (name: string, ...namespaces: string[]) => {
-    const { upstream, path } = upstreams.choose({ name, namespaces });
-    return `${upstream.name} ${path}`;
+    const found = upstreams.choose({ name, namespaces });
+    return found.map(({ upstream, path }) => `${upstream.name} ${path}`).join(', ');
   };
 
   test.each([
-    [['alpine'], 'docker.io library/alpine'],
+    [['alpine'], 'docker.io library/alpine, docker.io alpine'],
     [['library/alpine'], 'docker.io library/alpine'],
     [['grafana/loki'], 'docker.io grafana/loki'],
-    [['docker.io/alpine'], 'docker.io library/alpine'],
-    [['index.docker.io/alpine'], 'docker.io library/alpine'],
+    [['docker.io/alpine'], 'docker.io library/alpine, docker.io alpine'],
+    [['index.docker.io/alpine'], 'docker.io library/alpine, docker.io alpine'],
     [['ghcr.io/a/b'], 'ghcr.io a/b'],
     [['localhost:5000/a'], 'localhost:5000 a'],
-    [['alpine', 'docker.io'], 'docker.io library/alpine'],
-    [['alpine', 'registry-1.docker.io'], 'docker.io library/alpine'],
+    [['alpine', 'docker.io'], 'docker.io library/alpine, docker.io alpine'],
+    [['alpine', 'registry-1.docker.io'], 'docker.io library/alpine, docker.io alpine'],
     [['a/b', 'ghcr.io'], 'ghcr.io a/b'],
     [['a', 'GHCR.io'], 'ghcr.io a'],
     [['ghcr.io/a/b', 'ghcr.io'], 'ghcr.io a/b'],
-    [['docker.io/alpine', 'index.docker.io'], 'docker.io library/alpine'],
+    [['docker.io/alpine', 'index.docker.io'], 'docker.io library/alpine, docker.io alpine'],
     // with ns the path is the upstream's own
     [['docker.io/a', 'ghcr.io'], 'ghcr.io docker.io/a'],
   ])('%j', ([name = '', ...namespaces], wanted) => {
