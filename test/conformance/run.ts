@@ -1,0 +1,231 @@
+// The OCI distribution-spec's own conformance suite, reading only, against Larder in front of a real registry.
+// Usage: npm run test:conformance PATH   (a clone of opencontainers/distribution-spec, bare or not; it is not changed)
+// Needs Go, git, and a registry: Debian's docker-registry on the PATH, or the program that LARDER_TEST_REGISTRY names.
+
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const OCI = 'application/vnd.oci.image';
+const MANIFEST = `${OCI}.manifest.v1+json`;
+const INDEX = `${OCI}.index.v1+json`;
+const REPOSITORY = 'lib/a';
+
+interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: string;
+  readonly size: number;
+}
+
+const [spec] = process.argv.slice(2);
+if (spec === undefined) {
+  console.error('Give the path of a clone of opencontainers/distribution-spec.');
+  process.exit(2);
+}
+const dir = mkdtempSync(path.join(tmpdir(), 'larder-conformance-'));
+const children: ReturnType<typeof spawn>[] = [];
+try {
+  process.exitCode = (await conform(buildSuite(spec))) ? 0 : 1;
+} finally {
+  for (const child of children) child.kill();
+  await rm(dir, { recursive: true, force: true });
+}
+
+/** Where a run that only reads panics while it writes its results, the copy that is built gets the missing test. */
+function buildSuite(clone: string): string {
+  const source = path.join(dir, 'suite');
+  execFileSync('mkdir', [source]);
+  const tar = execFileSync('git', ['-C', clone, 'archive', 'HEAD', 'conformance'], {
+    maxBuffer: 2 ** 28,
+  });
+  execFileSync('tar', ['-x', '--strip-components=1', '-C', source], { input: tar });
+  const file = path.join(source, 'run.go');
+  const mended = readFileSync(file, 'utf8').replace(
+    /^(\s*)(results\.Data\[r\.State\.Data\[k\]\.name\] = v)$/m,
+    '$1if r.State.Data[k] != nil {\n$1\t$2\n$1}',
+  );
+  writeFileSync(file, mended);
+  const program = path.join(dir, 'conformance');
+  const env = { ...process.env, CGO_ENABLED: '0', GOTOOLCHAIN: 'local' };
+  execFileSync('go', ['build', '-o', program, '.'], { cwd: source, env, stdio: 'inherit' });
+  return program;
+}
+
+async function conform(suite: string): Promise<boolean> {
+  const registry = await startRegistry();
+  const content = await push(registry);
+  const port = await freePort();
+  const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+  const upstreams = `docker.io=${registry},reg.test=${registry}`;
+  start(process.execPath, [main], {
+    LARDER_HOST: '127.0.0.1',
+    LARDER_PORT: String(port),
+    LARDER_STORAGE_DIR: path.join(dir, 'store'),
+    LARDER_GO_UPSTREAM: 'off',
+    LARDER_OCI_UPSTREAMS: upstreams,
+    LARDER_LOG_LEVEL: 'error',
+  });
+  await answers(`http://127.0.0.1:${String(port)}/v2/`);
+  return [REPOSITORY, `reg.test/${REPOSITORY}`]
+    .map((name) => run(suite, `127.0.0.1:${String(port)}`, name, content))
+    .every(Boolean);
+}
+
+function run(suite: string, host: string, name: string, content: Content): boolean {
+  const off = ['PUSH', 'BLOBS_DELETE', 'MANIFESTS_DELETE', 'TAGS_DELETE'];
+  const { stdout, stderr } = spawnSync(suite, {
+    cwd: dir,
+    encoding: 'utf8',
+    env: {
+      PATH: process.env['PATH'],
+      HOME: dir,
+      OCI_REGISTRY: host,
+      OCI_TLS: 'disabled',
+      OCI_REPO1: name,
+      OCI_VERSION: '1.1',
+      ...Object.fromEntries(off.map((api) => [`OCI_API_${api}`, 'false'])),
+      OCI_API_REFERRER: 'true',
+      OCI_RO_DATA_TAGS: content.tags.join(' '),
+      OCI_RO_DATA_MANIFESTS: content.manifests.join(' '),
+      OCI_RO_DATA_BLOBS: content.blobs.join(' '),
+      OCI_RO_DATA_REFERRERS: content.subject,
+      OCI_RESULTS_DIR: path.join(dir, 'results'),
+    },
+  });
+  const count = (word: string) =>
+    Number(new RegExp(`^ +${word}\\.+: +(\\d+)$`, 'm').exec(stdout)?.[1]);
+  const [passed, failed, errors] = [count('Pass'), count('FAIL'), count('Error')];
+  console.log(
+    `${name}: ${String(passed)} passed, ${String(failed)} failed, ${String(errors)} errors`,
+  );
+  const isFine = passed > 0 && failed === 0 && errors === 0;
+  if (!isFine) console.log(stdout, stderr);
+  return isFine;
+}
+
+interface Content {
+  readonly tags: readonly string[];
+  readonly manifests: readonly string[];
+  readonly blobs: readonly string[];
+  /** A manifest to which another one refers. */
+  readonly subject: string;
+}
+
+/** Two images, an index of both, and an artifact that refers to the first. */
+async function push(registry: string): Promise<Content> {
+  const blobs: Descriptor[] = [];
+  const blob = async (mediaType: string, bytes: string) => {
+    const descriptor = await pushBlob(registry, mediaType, bytes);
+    blobs.push(descriptor);
+    return descriptor;
+  };
+  const image = async (tag: string) => {
+    const config = await blob(`${OCI}.config.v1+json`, JSON.stringify({ tag, rootfs: {} }));
+    const layers = [await blob(`${OCI}.layer.v1.tar`, `layer of ${tag} `.repeat(5000))];
+    return pushManifest(registry, tag, MANIFEST, { config, layers });
+  };
+  const images = [await image('v1'), await image('v2')];
+  const index = await pushManifest(registry, 'index', INDEX, { manifests: images });
+  const [subject] = images;
+  if (subject === undefined) throw new Error('there is no image');
+  const config = await blob('application/vnd.oci.empty.v1+json', '{}');
+  const artifactType = 'application/vnd.example.signature';
+  const artifact = { config, layers: [config], subject, artifactType };
+  const referrer = await pushManifest(registry, 'signature', MANIFEST, artifact);
+  // for registries without the referrers API
+  const tag = subject.digest.replace(':', '-');
+  const manifests = [{ ...referrer, artifactType }];
+  await pushManifest(registry, tag, INDEX, { manifests });
+  return {
+    tags: ['v1', 'v2', 'index'],
+    manifests: [...images, index].map(({ digest }) => digest),
+    blobs: blobs.map(({ digest }) => digest),
+    subject: subject.digest,
+  };
+}
+
+function describe(mediaType: string, bytes: string): Descriptor {
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  return { mediaType, digest, size: Buffer.byteLength(bytes) };
+}
+
+async function pushBlob(registry: string, mediaType: string, bytes: string): Promise<Descriptor> {
+  const descriptor = describe(mediaType, bytes);
+  const begun = await fetch(`${registry}/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST' });
+  const location = new URL(begun.headers.get('location') ?? '', registry);
+  location.searchParams.set('digest', descriptor.digest);
+  await put(location.href, 'application/octet-stream', bytes);
+  return descriptor;
+}
+
+async function pushManifest(
+  registry: string,
+  tag: string,
+  mediaType: string,
+  fields: object,
+): Promise<Descriptor> {
+  const bytes = JSON.stringify({ schemaVersion: 2, mediaType, ...fields });
+  await put(`${registry}/v2/${REPOSITORY}/manifests/${tag}`, mediaType, bytes);
+  return describe(mediaType, bytes);
+}
+
+async function put(url: string, mediaType: string, body: string): Promise<void> {
+  const response = await fetch(url, {
+    method: 'PUT',
+    body,
+    headers: { 'content-type': mediaType },
+  });
+  if (!response.ok)
+    throw new Error(`PUT ${url}: ${String(response.status)} ${await response.text()}`);
+}
+
+async function startRegistry(): Promise<string> {
+  const port = await freePort();
+  const file = path.join(dir, 'registry.yml');
+  const root = path.join(dir, 'registry');
+  writeFileSync(
+    file,
+    `version: 0.1\nlog: {level: fatal}\nstorage: {filesystem: {rootdirectory: ${root}}}\nhttp: {addr: "127.0.0.1:${String(port)}"}\n`,
+  );
+  start(process.env['LARDER_TEST_REGISTRY'] ?? 'docker-registry', ['serve', file], {
+    OTEL_TRACES_EXPORTER: 'none',
+  });
+  const url = `http://127.0.0.1:${String(port)}`;
+  await answers(`${url}/v2/`);
+  return url;
+}
+
+function start(command: string, args: readonly string[], env: Record<string, string>): void {
+  const child = spawn(command, args, {
+    cwd: dir,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { PATH: process.env['PATH'], HOME: dir, ...env },
+  });
+  child.on('error', (error) => {
+    console.error(`${command} cannot be started: ${error.message}`);
+    process.exit(1);
+  });
+  children.push(child);
+}
+
+async function answers(url: string): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const response = await fetch(url).catch(() => undefined);
+    if (response?.ok) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${url} does not answer`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
