@@ -13,3 +13,14 @@ export function memoryBody(bytes: Uint8Array): Body {
     close: () => undefined,
   };
 }
+
+/** A body of which only the size is wanted, for `HEAD`. `size`: bytes, where they are known. */
+export const headBody = (size: number | undefined): Body => ({
+  size,
+  read: () => nothing(),
+  close: () => undefined,
+});
+
+async function* nothing(): AsyncGenerator<Uint8Array> {
+  // a HEAD has no bytes
+}

@@ -6,7 +6,6 @@
 // and for answers: fresh → serve; else ask the upstream, and fall back on what is held, by cause.
 // The outcome word is decided here and nowhere else.
 
-import { Readable } from 'node:stream';
 import type { Answer, AnswerBytes, Answers } from './answers.ts';
 import { LarderError } from './errors.ts';
 import type { Failures } from './failures.ts';
@@ -14,7 +13,7 @@ import type { ContentRequest } from './fill.ts';
 import type { Fills } from './fills.ts';
 import { judge, mayServeStale, usableOnError, type Freshness } from './freshness.ts';
 import { Slots } from './limits.ts';
-import { memoryBody } from './memory-body.ts';
+import { headBody, memoryBody } from './memory-body.ts';
 import type { Clock, ContentRecord, Listener, Served, Store } from './ports.ts';
 
 /** Questions for something small under way at once; hits take no part. */
@@ -107,8 +106,7 @@ export class PullThrough {
       this.#failures.remember(key, error);
       throw error;
     });
-    const body = { size, read: () => noBytes(), close: () => undefined };
-    return { outcome: 'miss', body, record: undefined };
+    return { outcome: 'miss', body: headBody(size), record: undefined };
   }
 
   /** An answer: fresh, refreshed, or as stale as its cause allows. Throws LarderError. */
@@ -280,5 +278,3 @@ function composed(answer: AnswerBytes | undefined): ServedAnswer {
 
 const notCached = () =>
   new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
-
-const noBytes = (): AsyncIterable<Uint8Array> => Readable.from([]);

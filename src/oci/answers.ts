@@ -1,14 +1,14 @@
 // Serves what may change: a tag's manifest, the list of tags, referrers.
 
 import { LarderError } from '../engine/errors.ts';
-import { memoryBody } from '../engine/memory-body.ts';
+import { headBody, memoryBody } from '../engine/memory-body.ts';
 import type { AnswerRequest, ServedAnswer } from '../engine/pull-through.ts';
 import { serve } from '../http/serve.ts';
 import { digestText, type Digest } from './digest.ts';
 import { INDEX_TYPE, ofArtifactType, referrersRequest } from './referrers.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 import { STALE, type OciContent } from './serve-content.ts';
-import { listingOf, tagRequest, tagsRequest, targetOf, type Listing } from './tags.ts';
+import { pageOf, tagRequest, tagsRequest, targetOf, type ListPage } from './tags.ts';
 
 export class OciAnswers {
   readonly #parts: OciParts;
@@ -46,7 +46,7 @@ export class OciAnswers {
       await this.#content.manifest(exchange, digest, byTag);
       return;
     }
-    const body = { size, read: () => noBytes(), close: () => undefined };
+    const body = headBody(size);
     const headers = { 'Docker-Content-Digest': digestText(digest) };
     await this.#send(exchange, { ...answer, body }, mediaType, headers, `"${digestText(digest)}"`);
   }
@@ -57,7 +57,7 @@ export class OciAnswers {
     const fetcher = content.fetcherOf(repository);
     const request = tagsRequest(fetcher, repository, pageQuery(query), freshness);
     const answer = await pull.answer(request, exchange.ask);
-    await this.#list(exchange, answer, listingOf(bytesOf(answer)), 'tags/list');
+    await this.#list(exchange, answer, pageOf(bytesOf(answer)), 'tags/list');
   }
 
   async referrers(exchange: OciExchange, digest: Digest): Promise<void> {
@@ -69,7 +69,7 @@ export class OciAnswers {
     for (const name of ['ns', 'artifactType']) page.delete(name);
     const request = referrersRequest(fetcher, repository, digest, page.toString(), freshness);
     const answer = await pull.answer(request, exchange.ask);
-    const listing = listingOf(bytesOf(answer));
+    const listing = pageOf(bytesOf(answer));
     const path = `referrers/${digestText(digest)}`;
     if (artifactType === null) {
       await this.#list(exchange, answer, listing, path);
@@ -89,7 +89,7 @@ export class OciAnswers {
   async #list(
     exchange: OciExchange,
     answer: ServedAnswer,
-    listing: Listing,
+    listing: ListPage,
     path: string,
     extra: Readonly<Record<string, string>> = {},
   ): Promise<void> {
@@ -153,8 +153,4 @@ function pageQuery(query: URLSearchParams): string {
   const last = query.get('last');
   if (last !== null) page.set('last', last);
   return page.toString();
-}
-
-async function* noBytes(): AsyncGenerator<Uint8Array> {
-  // a HEAD has none
 }

@@ -1,5 +1,5 @@
 // What refers to a manifest: the registry's own list, or the index under the tag `<algorithm>-<hex>` where it has no list
-// (distribution-spec, "Listing Referrers", "Referrers Tag Schema"). Always an index, if need be an empty one.
+// (distribution-spec, "ListPage Referrers", "Referrers Tag Schema"). Always an index, if need be an empty one.
 
 import { createHash } from 'node:crypto';
 import { LarderError } from '../engine/errors.ts';
@@ -10,7 +10,7 @@ import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { repositoryKey } from './links.ts';
 import { MAX_MANIFEST } from './manifest.ts';
-import { nextQuery, type Listing } from './tags.ts';
+import { nextQuery, type ListPage } from './tags.ts';
 import type { Repository } from './upstreams.ts';
 
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
@@ -43,7 +43,7 @@ async function listed(
   digest: Digest,
   query: string,
   signal: AbortSignal,
-): Promise<Listing> {
+): Promise<ListPage> {
   const text = digestText(digest);
   const list = await unlessMissing(fetcher.referrers(repository.path, text, query, signal));
   if (list && isIndex(list.bytes)) {

@@ -1,7 +1,7 @@
 // Serves blobs and manifests by digest, to whom the upstream grants them.
 
 import { LarderError } from '../engine/errors.ts';
-import { memoryBody } from '../engine/memory-body.ts';
+import { headBody, memoryBody } from '../engine/memory-body.ts';
 import type { Served } from '../engine/ports.ts';
 import { readAll } from '../http/download.ts';
 import { serve } from '../http/serve.ts';
@@ -45,7 +45,7 @@ export class OciContent {
       return;
     }
     // stored as a blob by somebody who asked for it as such, or still unchecked and then no longer than this
-    const bytes = await bytesOf(served);
+    const bytes = await bytesOf(served, exchange.client.signal);
     const { mediaType } = parseManifest(bytes, undefined);
     await this.#send(exchange, { ...served, body: memoryBody(bytes) }, digest, mediaType, byTag);
   }
@@ -102,8 +102,7 @@ export class OciContent {
     const fetcher = this.#parts.content.fetcherOf(repository);
     const text = digestText(digest);
     const { contentType, size } = await fetcher.headManifest(repository.path, text, client.signal);
-    const body = { size, read: () => noBytes(), close: () => undefined };
-    const served: Served = { outcome: 'miss', body, record: undefined };
+    const served: Served = { outcome: 'miss', body: headBody(size), record: undefined };
     await this.#send(exchange, served, digest, contentType ?? 'application/octet-stream');
   }
 
@@ -134,18 +133,14 @@ export class OciContent {
 
 export const STALE = '299 - "the registry cannot be asked: this is what it said before"';
 
-async function bytesOf({ body }: Served): Promise<Uint8Array> {
+async function bytesOf({ body }: Served, signal: AbortSignal): Promise<Uint8Array> {
   try {
     if (body.bytes) return body.bytes;
     if ((body.size ?? 0) > MAX_MANIFEST) {
       throw new LarderError('bad_content', 'this is no manifest: it is larger than 4 MiB');
     }
-    return await readAll(body.read(0, undefined, AbortSignal.timeout(60_000)), MAX_MANIFEST);
+    return await readAll(body.read(0, undefined, signal), MAX_MANIFEST);
   } finally {
     body.close();
   }
-}
-
-async function* noBytes(): AsyncGenerator<Uint8Array> {
-  // a HEAD has none
 }

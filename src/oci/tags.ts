@@ -76,7 +76,7 @@ export function targetOf(answer: Uint8Array): TagTarget {
 }
 
 /** A page of tags, or referrers, as the registry sent it. */
-export interface Listing {
+export interface ListPage {
   readonly body: string;
   readonly contentType: string;
   /** The query of the next page, where there is one. */
@@ -96,15 +96,15 @@ export function tagsRequest(
   };
 }
 
-export const listingOf = (answer: Uint8Array): Listing =>
-  JSON.parse(Buffer.from(answer).toString()) as Listing;
+export const pageOf = (answer: Uint8Array): ListPage =>
+  JSON.parse(Buffer.from(answer).toString()) as ListPage;
 
 function listing(
   { source }: RegistryFetcher,
   answer: Awaited<ReturnType<RegistryFetcher['tags']>>,
 ): AnswerBytes {
   const { bytes, contentType, link } = answer;
-  const found: Listing = {
+  const found: ListPage = {
     body: Buffer.from(bytes).toString(),
     contentType: contentType ?? 'application/json',
     next: nextQuery(link),

@@ -302,3 +302,37 @@ test('on Docker Hub a name of one element is an official image', async () => {
   expect(reply.body.equals(own.bytes)).toBe(true);
   expectEnvelope(await request(larder.base, '/v2/none/manifests/1'), 404, 'MANIFEST_UNKNOWN');
 });
+
+test('two in a chain: heads, ranges, tags and referrers pass through', async () => {
+  const registry = await startRegistry();
+  const layer = Body.noise(2 * MIB);
+  const image = registry.addImage('team/app', 'v1', { layers: [layer] });
+  registry.addImage('team/app', undefined, {
+    layers: ['sig'],
+    subject: image,
+    artifactType: 'a/sig',
+  });
+  const inner = await startLarderProcess({
+    env: { LARDER_OCI_UPSTREAMS: `main.test=${registry.url}` },
+  });
+  const outer = await startLarderProcess({
+    env: { LARDER_OCI_UPSTREAMS: `main.test=${inner.base}` },
+  });
+  const get = (path: string, options?: Parameters<typeof request>[2]) =>
+    request(outer.base, `/v2/team/app/${path}`, options);
+  const head = await get('manifests/v1', { method: 'HEAD' });
+  expect(head.headers['docker-content-digest']).toBe(image.digest);
+  expect((await get('manifests/v1')).body.equals(image.bytes)).toBe(true);
+  const blob = `blobs/sha256:${layer.sha256}`;
+  expect((await get(blob, { method: 'HEAD' })).headers['content-length']).toBe(String(layer.size));
+  const part = await get(blob, { headers: { range: 'bytes=100-299' } });
+  expect([part.status, part.body.length]).toEqual([206, 200]);
+  expect(part.body.equals(layer.bytes().subarray(100, 300))).toBe(true);
+  expect((await get(blob)).sha256).toBe(layer.sha256);
+  expect(registry.requests(/\/blobs\/.*/).filter(({ method }) => method === 'GET')).toHaveLength(1);
+  expect(JSON.parse((await get('tags/list')).text)).toEqual({ name: 'team/app', tags: ['v1'] });
+  const referrers = await get(
+    `referrers/${image.digest}?artifactType=${encodeURIComponent('a/sig')}`,
+  );
+  expect((JSON.parse(referrers.text) as { manifests: unknown[] }).manifests).toHaveLength(1);
+});
