@@ -21,6 +21,8 @@ export interface Check {
 /** A piece of content that may be fetched: its name, and what its protocol knows of it. */
 export interface ContentRequest {
   readonly key: string;
+  /** Under which a failure is remembered: content that several may ask for, not all of whom get it, has several. */
+  readonly failureKey: string;
   /** Whose cap of fills it counts against. */
   readonly upstream: string;
   /** More bytes than this are refused, before they come where the length is announced. */

@@ -49,7 +49,7 @@ export class Fills {
     const fill = new Fill(this.#ports, request);
     this.#inFlight.set(request.key, fill);
     void fill.ended.then(() => {
-      if (fill.error !== undefined) this.#failures.remember(request.key, fill.error);
+      if (fill.error !== undefined) this.#failures.remember(request.failureKey, fill.error);
       else if (fill.stored) this.#justStored.set(request.key, true);
       request.onEnd?.(fill.stored);
       this.#inFlight.delete(request.key);

@@ -71,14 +71,14 @@ export class PullThrough {
 
   /** Content, from the store or through a fill. The caller closes the body. Throws LarderError. */
   async content(request: ContentRequest, ask: Ask): Promise<Served> {
-    const { key } = request;
+    const { key, failureKey } = request;
     // whoever comes before the stash is done joins the fill, without a look into the store
     let fill = this.#fills.get(key);
     if (fill === undefined) {
       const stored = await this.#stored(key);
       if (stored) return stored;
       if (!ask.fetch) throw notCached();
-      this.#failures.check(key);
+      this.#failures.check(failureKey);
       fill = this.#fills.joinOrLead(request);
     }
     const joined = await this.#fills.join(fill, ask.signal);
@@ -90,7 +90,7 @@ export class PullThrough {
 
   /** The same for `HEAD`, which never fills: the body has a size, if known, and no bytes. */
   async head(request: ContentRequest, ask: Ask): Promise<Served> {
-    const { key } = request;
+    const { key, failureKey } = request;
     const fill = this.#fills.get(key);
     if (fill) {
       const joined = await this.#fills.join(fill, ask.signal);
@@ -99,11 +99,11 @@ export class PullThrough {
     const stored = await this.#stored(key);
     if (stored) return stored;
     if (!ask.fetch) throw notCached();
-    this.#failures.check(key);
+    this.#failures.check(failureKey);
     const size = await once(this.#sizes, key, () =>
       this.#question((signal) => request.fetchSize(signal)),
     ).catch((error: unknown) => {
-      this.#failures.remember(key, error);
+      this.#failures.remember(failureKey, error);
       throw error;
     });
     return { outcome: 'miss', body: headBody(size), record: undefined };

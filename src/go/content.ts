@@ -44,6 +44,10 @@ export class FileRequest implements ContentRequest {
     this.key = keyOf(name);
   }
 
+  get failureKey(): string {
+    return this.key;
+  }
+
   get upstream(): string {
     return this.#parts.sources.first;
   }

@@ -9,7 +9,7 @@ import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { Fetched, StashSource } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
-import type { Links } from './links.ts';
+import { repositoryKey, type Links } from './links.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { Repository } from './upstreams.ts';
 
@@ -26,8 +26,8 @@ export const contentKey = ({ algorithm, hex }: Digest): string =>
 export class OciContentRequest implements ContentRequest {
   readonly key: string;
   readonly kind: 'manifest' | 'blob';
-  /** Whether its own fill asks the upstream. */
-  leads = false;
+  /** Whether the upstream was asked for it, in the name of this repository. */
+  asked = false;
   readonly #parts: OciContentParts;
   readonly #repository: Repository;
   readonly #digest: Digest;
@@ -44,6 +44,11 @@ export class OciContentRequest implements ContentRequest {
     this.#repository = repository;
     this.#digest = digest;
     this.key = contentKey(digest);
+  }
+
+  /** Another repository's upstream may have what this one's has not. */
+  get failureKey(): string {
+    return `${repositoryKey(this.#repository)}@${this.key}`;
   }
 
   get upstream(): string {
@@ -64,6 +69,7 @@ export class OciContentRequest implements ContentRequest {
   }
 
   fetchSize(signal: AbortSignal): Promise<number | undefined> {
+    this.asked = true;
     const fetcher = this.#parts.fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
     if (this.kind === 'blob') return fetcher.headBlob(this.#repository.path, digest, signal);
@@ -88,7 +94,7 @@ export class OciContentRequest implements ContentRequest {
   }
 
   onFill(): void {
-    this.leads = true;
+    this.asked = true;
     this.#parts.links.begin(this.#repository, this.#digest);
   }
 

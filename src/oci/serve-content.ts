@@ -60,9 +60,13 @@ export class OciContent {
     const { pull, content } = this.#parts;
     const { repository, ask, head } = exchange;
     const request = new OciContentRequest(kind, content, repository, digest);
-    const served = await (head ? pull.head(request, ask) : pull.content(request, ask));
-    // its own fill asked the upstream in this repository's name, and so did a HEAD that was passed on
-    if (request.leads || (head && served.outcome === 'miss')) return served;
+    const pulled = () => (head ? pull.head(request, ask) : pull.content(request, ask));
+    const served = await pulled().catch((error: unknown) => {
+      // whoever it joined may ask in the name of a repository that does not get it
+      if (request.asked || !isRefusal(error)) throw error;
+      return pulled();
+    });
+    if (request.asked) return served;
     try {
       // asked last, as a fill of this repository that it joins has begun by now
       if (!(await content.links.has(repository, digest))) await this.#grant(kind, exchange, digest);
@@ -130,6 +134,10 @@ export class OciContent {
     });
   }
 }
+
+const isRefusal = (error: unknown): boolean =>
+  error instanceof LarderError &&
+  ['not_found', 'upstream_unauthorized', 'upstream_forbidden'].includes(error.code);
 
 export const STALE = '299 - "the registry cannot be asked: this is what it said before"';
 

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
+import { Gate } from '../support/faults.ts';
 import { request, type Reply } from '../support/http.ts';
 import { startLarderProcess } from '../support/larder.ts';
 import { startRegistry, type Registry, type RegistryOptions } from '../support/registry.ts';
@@ -192,6 +193,24 @@ describe('a blob', async () => {
     expect((await get(`owner/b/${blob}`)).sha256).toBe(layer.sha256);
     expectEnvelope(await get(`stranger/c/${blob}`), 404, 'BLOB_UNKNOWN');
     expect(asked(registry)).toEqual([`HEAD /v2/owner/b/${blob}`, `HEAD /v2/stranger/c/${blob}`]);
+  });
+
+  test('that one repository lacks is had by another that has it, at once', async () => {
+    const layer = Body.noise(MIB, 'had by one');
+    registry.addImage('has/it', 'x', { layers: [layer] });
+    registry.addImage('lacks/it', 'x', { layers: ['other'] });
+    const blob = `blobs/sha256:${layer.sha256}`;
+    const gate = new Gate();
+    registry.fault(/\/lacks\/it\/blobs\//, { gate, times: 1 });
+    const lacking = get(`lacks/it/${blob}`);
+    await gate.reached;
+    const having = get(`has/it/${blob}`);
+    const head = get(`has/it/${blob}`, { method: 'HEAD' });
+    gate.open();
+    expectEnvelope(await lacking, 404, 'BLOB_UNKNOWN');
+    expect((await having).sha256).toBe(layer.sha256);
+    expect((await head).status).toBe(200);
+    expectEnvelope(await get(`lacks/it/${blob}`), 404, 'BLOB_UNKNOWN');
   });
 
   test('with other bytes than its digest is completed by nobody, and fetched anew', async () => {

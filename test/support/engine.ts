@@ -236,6 +236,7 @@ export function content(
   const size = 'size' in options || from instanceof Feed ? options.size : from.length;
   return {
     key,
+    failureKey: key,
     fetches: 0,
     sizeFetches: 0,
     upstream: options.upstream ?? 'http://upstream.test',
