@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ErrorCode, LarderError } from '../engine/errors.ts';
 import type { RequestContext } from '../http/context.ts';
+import { retryAfter } from '../http/retry-after.ts';
 
 /** DESIGN §2.2, Go side. Never 404 where the client must not go on to its next proxy with the name. */
 const statuses: Readonly<Record<ErrorCode, number>> = {
@@ -64,13 +65,6 @@ export function sendText(
   }
   context.bytes += body.length;
   res.end(body);
-}
-
-function retryAfter(error: LarderError): Record<string, string> {
-  const busy =
-    error.code === 'overloaded' || error.code === 'store_failed' || error.code === 'rate_limited';
-  if (!busy) return {};
-  return { 'Retry-After': String(Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))) };
 }
 
 function printable(text: string): string {

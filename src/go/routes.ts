@@ -4,8 +4,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import type { Listener, Served } from '../engine/ports.ts';
-import type { Ask, PullThrough, ServedAnswer } from '../engine/pull-through.ts';
+import type { PullThrough, ServedAnswer } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
+import { ClientAsk } from '../http/client-ask.ts';
 import { ClientSignal, serve } from '../http/serve.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
 import { FileRequest, type ContentParts } from './content.ts';
@@ -117,21 +118,6 @@ export function goPlane(parts: GoParts): DataPlane {
     void answer(req, res, path, context);
     return true;
   };
-}
-
-/** A class, as an object literal with a getter costs a hidden class of its own on every request. */
-class ClientAsk implements Ask {
-  readonly fetch: boolean;
-  readonly #client: ClientSignal;
-
-  constructor(fetch: boolean, client: ClientSignal) {
-    this.fetch = fetch;
-    this.#client = client;
-  }
-
-  get signal(): AbortSignal {
-    return this.#client.signal;
-  }
 }
 
 /** Anything with an `@` is meant for this protocol, however malformed. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { ErrorCode, LarderError } from '../engine/errors.ts';
 import type { RequestContext } from '../http/context.ts';
+import { retryAfter } from '../http/retry-after.ts';
 import { InvalidNameError, type OciResource } from './names.ts';
 
 /** Codes of the distribution specification's error envelope, and Docker's own for too many requests. */
@@ -110,10 +111,4 @@ function codeOf(
   if (status !== 404) return 'UNKNOWN';
   if (resource === 'manifest') return 'MANIFEST_UNKNOWN';
   return resource === 'blob' ? 'BLOB_UNKNOWN' : 'NAME_UNKNOWN';
-}
-
-function retryAfter({ code, retryAfterMs }: LarderError): Record<string, string> {
-  const busy = code === 'overloaded' || code === 'store_failed' || code === 'rate_limited';
-  if (!busy) return {};
-  return { 'Retry-After': String(Math.max(1, Math.ceil((retryAfterMs ?? 1000) / 1000))) };
 }

@@ -1,7 +1,6 @@
 // What refers to a manifest: the registry's own list, or the index under the tag `<algorithm>-<hex>` where it has no list
 // (distribution-spec, "ListPage Referrers", "Referrers Tag Schema"). Always an index, if need be an empty one.
 
-import { createHash } from 'node:crypto';
 import { LarderError } from '../engine/errors.ts';
 import type { Freshness } from '../engine/freshness.ts';
 import type { AnswerRequest } from '../engine/pull-through.ts';
@@ -10,7 +9,7 @@ import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { repositoryKey } from './links.ts';
 import { MAX_MANIFEST } from './manifest.ts';
-import { nextQuery, type ListPage } from './tags.ts';
+import { nextQuery, queryKey, type ListPage } from './tags.ts';
 import type { Repository } from './upstreams.ts';
 
 export const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
@@ -25,10 +24,9 @@ export function referrersRequest(
   query: string,
   freshness: Freshness,
 ): AnswerRequest {
-  const page = query === '' ? 'all' : createHash('sha256').update(query).digest('hex');
   const { algorithm, hex } = digest;
   return {
-    key: `answers/${repositoryKey(repository)}/_referrers/${algorithm}/${hex}/${page}`,
+    key: `answers/${repositoryKey(repository)}/_referrers/${algorithm}/${hex}/${queryKey(query)}`,
     freshness,
     async fetch(signal) {
       const listing = await listed(fetcher, repository, digest, query, signal);

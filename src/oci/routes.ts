@@ -3,8 +3,8 @@
 
 import type { ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
-import type { Ask } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
+import { ClientAsk } from '../http/client-ask.ts';
 import { ClientSignal } from '../http/serve.ts';
 import { sendEnvelope, sendOciError } from './errors.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
@@ -82,7 +82,7 @@ export function ociPlane(parts: OciParts): DataPlane {
       const namespaces = query.getAll('ns');
       const repositories = parts.upstreams.choose({ namespaces, name: name.name });
       const client = new ClientSignal(res);
-      const ask = new ClientAsk(client);
+      const ask = new ClientAsk(true, client);
       const exchange = { req, res, context, client, ask, name, query, head };
       firstThatIsThere(exchange, repositories).catch((error: unknown) => {
         failed(error, { res, context, kind, head });
@@ -99,20 +99,6 @@ interface Failed {
   readonly context: RequestContext;
   readonly kind: OciResource['kind'] | undefined;
   readonly head: boolean;
-}
-
-/** A class, as an object literal with a getter costs a hidden class of its own on every request. */
-class ClientAsk implements Ask {
-  readonly fetch = true;
-  readonly #client: ClientSignal;
-
-  constructor(client: ClientSignal) {
-    this.#client = client;
-  }
-
-  get signal(): AbortSignal {
-    return this.#client.signal;
-  }
 }
 
 const notOurs = (): LarderError =>

@@ -119,5 +119,6 @@ export function nextQuery(link: string | undefined): string | undefined {
   return at < 0 ? undefined : target.slice(at + 1);
 }
 
-const queryKey = (query: string): string =>
+/** A page of a list, as an element of a key. */
+export const queryKey = (query: string): string =>
   query === '' ? 'all' : createHash('sha256').update(query).digest('hex');

@@ -2,14 +2,14 @@
 // Usage: npm run test:conformance PATH   (a clone of opencontainers/distribution-spec, bare or not; it is not changed)
 // Needs Go, git, and a registry: Debian's docker-registry on the PATH, or the program that LARDER_TEST_REGISTRY names.
 
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startServer, type Server } from '../../bench/support/processes.ts';
 
 const OCI = 'application/vnd.oci.image';
 const MANIFEST = `${OCI}.manifest.v1+json`;
@@ -28,18 +28,17 @@ if (spec === undefined) {
   process.exit(2);
 }
 const dir = mkdtempSync(path.join(tmpdir(), 'larder-conformance-'));
-const children: ReturnType<typeof spawn>[] = [];
+const environment = { PATH: process.env['PATH'] ?? '', HOME: dir };
 try {
   process.exitCode = (await conform(buildSuite(spec))) ? 0 : 1;
 } finally {
-  for (const child of children) child.kill();
   await rm(dir, { recursive: true, force: true });
 }
 
 /** Where a run that only reads panics while it writes its results, the copy that is built gets the missing test. */
 function buildSuite(clone: string): string {
   const source = path.join(dir, 'suite');
-  execFileSync('mkdir', [source]);
+  mkdirSync(source);
   const tar = execFileSync('git', ['-C', clone, 'archive', 'HEAD', 'conformance'], {
     maxBuffer: 2 ** 28,
   });
@@ -58,22 +57,14 @@ function buildSuite(clone: string): string {
 
 async function conform(suite: string): Promise<boolean> {
   const registry = await startRegistry();
-  const content = await push(registry);
-  const port = await freePort();
-  const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-  const upstreams = `docker.io=${registry},reg.test=${registry}`;
-  start(process.execPath, [main], {
-    LARDER_HOST: '127.0.0.1',
-    LARDER_PORT: String(port),
-    LARDER_STORAGE_DIR: path.join(dir, 'store'),
-    LARDER_GO_UPSTREAM: 'off',
-    LARDER_OCI_UPSTREAMS: upstreams,
-    LARDER_LOG_LEVEL: 'error',
-  });
-  await answers(`http://127.0.0.1:${String(port)}/v2/`);
-  return [REPOSITORY, `reg.test/${REPOSITORY}`]
-    .map((name) => run(suite, `127.0.0.1:${String(port)}`, name, content))
-    .every(Boolean);
+  const content = await push(registry.base);
+  const larder = await startLarder(registry.base);
+  const { host } = new URL(larder.base);
+  const passed = [REPOSITORY, `reg.test/${REPOSITORY}`].map((name) =>
+    run(suite, host, name, content),
+  );
+  await Promise.all([larder.stop(), registry.stop()]);
+  return passed.every(Boolean);
 }
 
 function run(suite: string, host: string, name: string, content: Content): boolean {
@@ -82,8 +73,7 @@ function run(suite: string, host: string, name: string, content: Content): boole
     cwd: dir,
     encoding: 'utf8',
     env: {
-      PATH: process.env['PATH'],
-      HOME: dir,
+      ...environment,
       OCI_REGISTRY: host,
       OCI_TLS: 'disabled',
       OCI_REPO1: name,
@@ -184,48 +174,39 @@ async function put(url: string, mediaType: string, body: string): Promise<void> 
     throw new Error(`PUT ${url}: ${String(response.status)} ${await response.text()}`);
 }
 
-async function startRegistry(): Promise<string> {
-  const port = await freePort();
+function startRegistry(): Promise<Server> {
   const file = path.join(dir, 'registry.yml');
   const root = path.join(dir, 'registry');
-  writeFileSync(
-    file,
-    `version: 0.1\nlog: {level: fatal}\nstorage: {filesystem: {rootdirectory: ${root}}}\nhttp: {addr: "127.0.0.1:${String(port)}"}\n`,
-  );
-  start(process.env['LARDER_TEST_REGISTRY'] ?? 'docker-registry', ['serve', file], {
-    OTEL_TRACES_EXPORTER: 'none',
+  return startServer({
+    name: 'the registry',
+    command: process.env['LARDER_TEST_REGISTRY'] ?? 'docker-registry',
+    args: (port) => {
+      const address = `"127.0.0.1:${String(port)}"`;
+      const storage = `{filesystem: {rootdirectory: ${root}}}`;
+      writeFileSync(
+        file,
+        `version: 0.1\nlog: {level: error}\nstorage: ${storage}\nhttp: {addr: ${address}}\n`,
+      );
+      return ['serve', file];
+    },
+    env: () => ({ ...environment, OTEL_TRACES_EXPORTER: 'none' }),
+    log: path.join(dir, 'registry.log'),
   });
-  const url = `http://127.0.0.1:${String(port)}`;
-  await answers(`${url}/v2/`);
-  return url;
 }
 
-function start(command: string, args: readonly string[], env: Record<string, string>): void {
-  const child = spawn(command, args, {
-    cwd: dir,
-    stdio: ['ignore', 'ignore', 'inherit'],
-    env: { PATH: process.env['PATH'], HOME: dir, ...env },
+function startLarder(registry: string): Promise<Server> {
+  return startServer({
+    name: 'Larder',
+    command: process.execPath,
+    args: () => [fileURLToPath(new URL('../../dist/main.js', import.meta.url))],
+    env: (port) => ({
+      ...environment,
+      LARDER_HOST: '127.0.0.1',
+      LARDER_PORT: String(port),
+      LARDER_STORAGE_DIR: path.join(dir, 'store'),
+      LARDER_GO_UPSTREAM: 'off',
+      LARDER_OCI_UPSTREAMS: `docker.io=${registry},reg.test=${registry}`,
+    }),
+    log: path.join(dir, 'larder.log'),
   });
-  child.on('error', (error) => {
-    console.error(`${command} cannot be started: ${error.message}`);
-    process.exit(1);
-  });
-  children.push(child);
-}
-
-async function answers(url: string): Promise<void> {
-  for (let tries = 0; tries < 100; tries++) {
-    const response = await fetch(url).catch(() => undefined);
-    if (response?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`${url} does not answer`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
