@@ -72,10 +72,11 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   );
   const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);
+  const lock = new LocalLock();
   const fills = new Fills(
     {
       store,
-      lock: new LocalLock(),
+      lock,
       listener,
       spoolDir: config.spoolDir,
       fillTimeoutMs: deadline(config.fillTimeoutMs),
@@ -85,7 +86,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   );
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
   const answers = new Answers(store);
-  const pull = new PullThrough({ store, answers, fills, failures, listener, clock });
+  const pull = new PullThrough({ store, lock, answers, fills, failures, listener, clock });
 
   const via = `larder-${randomUUID().slice(0, 8)}`;
   const userAgent = `larder/${readBuild().version}`;

@@ -3,7 +3,17 @@
 
 import { createHash } from 'node:crypto';
 import { LarderError, messageOf } from './errors.ts';
-import type { Body, ContentRecord, Fetched, Listener, Lock, Store, StashSource } from './ports.ts';
+import { failedWith, leaseUnless } from './outcomes.ts';
+import type {
+  Body,
+  ContentRecord,
+  Fetched,
+  Listener,
+  Lock,
+  Outcome,
+  StashSource,
+  Store,
+} from './ports.ts';
 import { Spool } from './spool.ts';
 
 /** How long the last chunk may wait for a store to have the bytes in place. */
@@ -35,7 +45,7 @@ export interface ContentRequest {
   beginCheck(signal: AbortSignal): Check;
   /** Called when somebody leads a fill of it: the place for a read-ahead. */
   onFill?(): void;
-  /** Called when the fill that it leads is over. */
+  /** Called when the fill that it leads is over: whether what it fetched is in the store. */
   onEnd?(stored: boolean): void;
 }
 
@@ -88,6 +98,11 @@ export class Fill {
     return this.#stored;
   }
 
+  /** Whether that is so by its own fetch: another holder of the lease may have stored it meanwhile. */
+  get fetched(): boolean {
+    return this.#stored && !this.#present;
+  }
+
   /** Frees what it holds, as soon as the last reader closes: nobody joins after this. */
   forget(): void {
     this.#spool.close();
@@ -126,20 +141,16 @@ export class Fill {
 
   async #run(): Promise<void> {
     const started = this.#ports.now();
-    let leave: (() => void) | undefined;
     const timer = setTimeout(() => {
       this.#abort.abort(
         new LarderError('upstream_timeout', 'fetch timed out: it took longer than a fill may'),
       );
     }, this.#ports.fillTimeoutMs);
     try {
-      leave = await this.#ports.admit(this.#request.upstream);
       await this.#leased();
     } catch (error) {
-      this.#error = error;
-      this.#spool.fail(error);
+      this.#fail(error);
     } finally {
-      leave?.();
       clearTimeout(timer);
       this.#abort.abort(new LarderError('upstream_failed', 'the fill is over'));
       await this.#spool.release().catch((error: unknown) => {
@@ -151,26 +162,41 @@ export class Fill {
 
   async #leased(): Promise<void> {
     const { lock, store } = this.#ports;
-    const { key } = this.#request;
-    const lease = await lock.acquire(key, this.#abort.signal);
-    const onLost = () => {
-      this.#abort.abort(
-        new LarderError('upstream_failed', 'the lease of this fill was lost; try again'),
-      );
-    };
-    lease.lost.addEventListener('abort', onLost, { once: true });
-    try {
-      if (lease.waited && (await store.record(key)) !== undefined) {
-        this.#present = this.#stored = true;
-        this.#spool.complete();
-        return;
-      }
-      await this.#fetchAndVerify();
-      await this.#stash(lease.lost);
-    } finally {
-      lease.lost.removeEventListener('abort', onLost);
-      await lease.release();
+    const { key, failureKey: scope } = this.#request;
+    const { signal } = this.#abort;
+    const stored = async () => (await store.record(key)) !== undefined;
+    const lease = await leaseUnless(stored, lock, { key, scope, signal });
+    if (lease === undefined) {
+      this.#present = this.#stored = true;
+      this.#spool.complete();
+      return;
     }
+    let outcome: Outcome | undefined;
+    try {
+      await this.#admitted();
+      await this.#stash(lease.lost);
+      if (this.#stored) outcome = { kind: 'stored' };
+    } catch (error) {
+      // its own clients do not wait until the others are told
+      this.#fail(error);
+      outcome = failedWith(error);
+    } finally {
+      await lease.release(outcome);
+    }
+  }
+
+  async #admitted(): Promise<void> {
+    const leave = await this.#ports.admit(this.#request.upstream);
+    try {
+      await this.#fetchAndVerify();
+    } finally {
+      leave();
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#error = error;
+    this.#spool.fail(error);
   }
 
   async #fetchAndVerify(): Promise<void> {

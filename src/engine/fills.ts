@@ -51,7 +51,7 @@ export class Fills {
     void fill.ended.then(() => {
       if (fill.error !== undefined) this.#failures.remember(request.failureKey, fill.error);
       else if (fill.stored) this.#justStored.set(request.key, true);
-      request.onEnd?.(fill.stored);
+      request.onEnd?.(fill.fetched);
       this.#inFlight.delete(request.key);
       fill.forget();
     });

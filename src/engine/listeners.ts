@@ -6,6 +6,7 @@ const events = [
   'storeFailed',
   'staleServed',
   'upstreamAnswered',
+  'lockService',
   'unverified',
 ] as const;
 

@@ -1,6 +1,6 @@
 // What the engine needs from outside, each a port with at least one implementation elsewhere (chosen in app/compose).
 
-import type { CacheOutcome } from './errors.ts';
+import type { CacheOutcome, ErrorCode } from './errors.ts';
 
 /** Bytes that can be read from any offset, stored or still growing. */
 export interface Body {
@@ -34,6 +34,11 @@ export interface ContentRecord {
 export interface StoredContent {
   readonly record: ContentRecord;
   readonly body: Body;
+  /**
+   * Address from which a client may read it by itself for a quarter of an hour; only where the store offers that. Throws
+   * LarderError `store_failed`.
+   */
+  url?(): Promise<string>;
 }
 
 /** Bytes ready for the store: in memory when small, else a finished file that the store may link but not change. */
@@ -74,19 +79,36 @@ export interface Fetched {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
+/** How the work under a lease ended, for whoever waited for it: its result is in the store, or it failed for all. */
+export type Outcome =
+  | { readonly kind: 'stored' }
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly retryAfterMs?: number;
+    };
+
 export interface Lease {
   /** Somebody else held it in between: look into the store again before you fetch. */
   readonly waited: boolean;
   /** Aborts when the lease is lost: its holder must not commit. */
   readonly lost: AbortSignal;
-  /** Never rejects: a lease that cannot be given back runs out by itself. */
-  release(): Promise<void>;
+  /**
+   * Gives it back and tells whoever waits how it ended; without an outcome the next one tries for itself. Never rejects: a
+   * lease that cannot be given back runs out by itself.
+   */
+  release(outcome?: Outcome): Promise<void>;
 }
 
 /** One holder a key among all that share the lock service. */
 export interface Lock {
-  /** Waits its turn; throws the signal's reason when it aborts. A lock service that is down grants at once. */
-  acquire(key: string, signal: AbortSignal): Promise<Lease>;
+  /**
+   * Waits its turn, as long as others hold the key: resolves with the lease, or with the outcome that its holder told
+   * meanwhile or a moment ago. A failure is told to those of the same `scope` alone. Throws the signal's reason when it
+   * aborts. A lock service that is down grants at once.
+   */
+  acquire(key: string, scope: string, signal: AbortSignal): Promise<Lease | Outcome>;
 }
 
 export interface Clock {
@@ -112,6 +134,8 @@ export interface Listener {
   staleServed?(event: { key: string; error: unknown }): void;
   /** One exchange with an upstream, each try by itself; status 0 when none came. */
   upstreamAnswered?(event: { host: string; status: number; ms: number }): void;
+  /** The lock service went away or came back; without it locks hold within this process alone. */
+  lockService?(event: { up: boolean; reason?: string }): void;
   /** The checksum database had no say on something that was kept all the same. */
   unverified?(event: { key: string; reason: string }): void;
 }

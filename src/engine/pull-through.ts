@@ -14,7 +14,17 @@ import type { Fills } from './fills.ts';
 import { judge, mayServeStale, usableOnError, type Freshness } from './freshness.ts';
 import { Slots } from './limits.ts';
 import { headBody, memoryBody } from './memory-body.ts';
-import type { Clock, ContentRecord, Listener, Served, Store } from './ports.ts';
+import { failedWith, leaseUnless } from './outcomes.ts';
+import type {
+  Clock,
+  ContentRecord,
+  Lease,
+  Listener,
+  Lock,
+  Outcome,
+  Served,
+  Store,
+} from './ports.ts';
 
 /** Questions for something small under way at once; hits take no part. */
 const QUESTIONS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
@@ -43,6 +53,7 @@ export interface ServedAnswer extends Served {
 
 export class PullThrough {
   readonly #store: Store;
+  readonly #lock: Lock;
   readonly #answers: Answers;
   readonly #fills: Fills;
   readonly #failures: Failures;
@@ -55,6 +66,7 @@ export class PullThrough {
 
   constructor(parts: {
     store: Store;
+    lock: Lock;
     answers: Answers;
     fills: Fills;
     failures: Failures;
@@ -62,6 +74,7 @@ export class PullThrough {
     clock: Clock;
   }) {
     this.#store = parts.store;
+    this.#lock = parts.lock;
     this.#answers = parts.answers;
     this.#fills = parts.fills;
     this.#failures = parts.failures;
@@ -177,24 +190,56 @@ export class PullThrough {
     return this.#serve('stale', held, freshness);
   }
 
+  /** One question among all that share the lock service: whoever comes meanwhile reads the answer it brings. */
   async #refresh(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
     const { key, freshness } = request;
-    let fresh: AnswerBytes;
+    let answer: Answer | undefined;
     try {
-      fresh = await this.#question((signal) => request.fetch(signal));
+      const { signal } = this.#closing;
+      const brought = async () => {
+        const read = await this.#answers.read(key);
+        if (read && read.confirmedAt !== held?.confirmedAt) answer = read;
+        return answer !== undefined;
+      };
+      const lease = await leaseUnless(brought, this.#lock, { key, scope: key, signal });
+      if (lease) answer = await this.#asked(request, held, lease);
     } catch (error) {
       this.#failures.remember(key, error);
       if (held && error instanceof LarderError) await this.#note(key, held, error);
       return await this.#onFailure(request, held, error);
     }
-    const now = this.#clock.now();
-    const answer = await this.#answers.confirm(key, fresh, held, now).catch((error: unknown) => {
-      this.#listener.storeFailed({ key, operation: 'answer', error });
-      return this.#answers.peek(key);
-    });
     if (answer === undefined)
       throw new LarderError('store_failed', 'the answer could not be kept; try again');
     return this.#serve(held ? 'revalidated' : 'miss', answer, freshness);
+  }
+
+  /** Asks the upstream, and keeps what it says; undefined where that is not possible. Throws LarderError. */
+  async #asked(
+    request: AnswerRequest,
+    held: Answer | undefined,
+    lease: Lease,
+  ): Promise<Answer | undefined> {
+    const { key } = request;
+    let outcome: Outcome | undefined;
+    try {
+      const fresh = await this.#question((signal) => request.fetch(signal));
+      const now = this.#clock.now();
+      return await this.#answers.confirm(key, fresh, held, now).then(
+        (answer) => {
+          outcome = { kind: 'stored' };
+          return answer;
+        },
+        (error: unknown) => {
+          this.#listener.storeFailed({ key, operation: 'answer', error });
+          return this.#answers.peek(key);
+        },
+      );
+    } catch (error) {
+      outcome = failedWith(error);
+      throw error;
+    } finally {
+      await lease.release(outcome);
+    }
   }
 
   /** The upstream fails: what is held stands in, if the cause allows it and it is not too old. */

@@ -60,6 +60,8 @@ export class OciContentRequest implements ContentRequest {
   }
 
   async fetch(signal: AbortSignal): Promise<Fetched> {
+    this.asked = true;
+    this.#parts.links.begin(this.#repository, this.#digest);
     const fetcher = this.#parts.fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
     if (this.kind === 'blob') return fetcher.blob(this.#repository.path, digest, signal);
@@ -91,11 +93,6 @@ export class OciContentRequest implements ContentRequest {
         return { mediaType: manifest.mediaType };
       },
     };
-  }
-
-  onFill(): void {
-    this.asked = true;
-    this.#parts.links.begin(this.#repository, this.#digest);
   }
 
   onEnd(stored: boolean): void {

@@ -283,6 +283,7 @@ export function recorder(): { listener: Required<Listener>; events: Event[] } {
       storeFailed: tell('storeFailed'),
       staleServed: tell('staleServed'),
       upstreamAnswered: tell('upstreamAnswered'),
+      lockService: tell('lockService'),
       unverified: tell('unverified'),
     },
   };
@@ -292,19 +293,22 @@ export interface EngineOptions {
   readonly negativeTtlMs?: number;
   readonly fillTimeoutMs?: number;
   readonly lock?: Lock;
+  /** One that another engine uses too, as a second replica would. */
+  readonly store?: MemoryStore;
 }
 
 /** The whole engine around a store in memory. */
 export function engine(options: EngineOptions = {}) {
-  const store = new MemoryStore();
+  const store = options.store ?? new MemoryStore();
   const clock = new ManualClock();
   const { listener, events } = recorder();
   const failures = new Failures(clock, options.negativeTtlMs ?? 30_000);
   const spoolDir = tempDir();
+  const lock = options.lock ?? new LocalLock();
   const fills = new Fills(
     {
       store,
-      lock: options.lock ?? new LocalLock(),
+      lock,
       listener,
       spoolDir,
       fillTimeoutMs: options.fillTimeoutMs ?? 60_000,
@@ -313,7 +317,7 @@ export function engine(options: EngineOptions = {}) {
     failures,
   );
   const answers = new Answers(store);
-  const pull = new PullThrough({ store, answers, fills, failures, listener, clock });
+  const pull = new PullThrough({ store, lock, answers, fills, failures, listener, clock });
   return { store, clock, events, failures, fills, answers, pull, spoolDir };
 }
 
