@@ -22,13 +22,15 @@ export interface SharedParts {
   readonly pull: PullThrough;
   readonly client: UpstreamClient;
   readonly listener: Required<Listener>;
+  /** Name of this server in `Via`. */
+  readonly via: string;
   readonly onMistake: (error: unknown, context: RequestContext) => void;
 }
 
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
   { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
-  { store, pull, client, listener, onMistake }: SharedParts,
+  { store, pull, client, listener, via, onMistake }: SharedParts,
 ): DataPlane {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
@@ -59,6 +61,7 @@ export function composeOci(
       },
     },
     freshness: { ttlMs: tagTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs },
+    via,
     onMistake,
   });
 }

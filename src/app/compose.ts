@@ -145,7 +145,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
       () => ({ ready: true, reasons: [] }),
       (error: unknown) => ({ ready: false, reasons: [messageOf(error)] }),
     );
-  const oci = composeOci(config, { store, pull, client, listener, onMistake });
+  const oci = composeOci(config, { store, pull, client, listener, via, onMistake });
   const server = createServer({ config, logger, metrics, readiness, planes: [go, oci] });
   const stop = async () => {
     await server.stop();

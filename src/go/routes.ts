@@ -7,6 +7,7 @@ import type { Listener, Served } from '../engine/ports.ts';
 import type { PullThrough, ServedAnswer } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { ClientAsk } from '../http/client-ask.ts';
+import { refuseLoop } from '../http/loop.ts';
 import { ClientSignal, serve } from '../http/serve.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
 import { FileRequest, type ContentParts } from './content.ts';
@@ -63,12 +64,7 @@ export function goPlane(parts: GoParts): DataPlane {
     const client = new ClientSignal(res);
     const head = req.method === 'HEAD';
     try {
-      if (passedThrough(req, parts.via)) {
-        throw new LarderError(
-          'upstream_failed',
-          'this request has passed through this very Larder already: an upstream leads back to it',
-        );
-      }
+      refuseLoop(req, parts.via);
       const fetch = !path.startsWith(CACHED_ONLY);
       const own = fetch ? path : path.slice(CACHED_ONLY.length - 1);
       const ask = new ClientAsk(fetch, client);
@@ -146,9 +142,4 @@ async function send(
   const stale =
     served.outcome === 'stale' ? { headers: { Warning: '110 larder "Response is Stale"' } } : {};
   await serve(req, res, context, client, { body, record, contentType, cacheControl, ...stale });
-}
-
-function passedThrough(req: IncomingMessage, via: string): boolean {
-  const { via: seen } = req.headers;
-  return seen?.includes(via) ?? false;
 }

@@ -1,4 +1,4 @@
-// One body from an upstream, whole: a transfer that breaks is taken up again where it broke.
+// One body from an upstream, whole: a transfer that breaks, or falls silent, is taken up again where it ended.
 
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -39,8 +39,8 @@ export function download(
     throw new LarderError('upstream_failed', `${host} ${why}`);
   };
   if (response.status !== 200) refuse(`answers ${String(response.status)} where a 200 was due`);
-  const encoding = header(response, 'content-encoding');
-  if (encoding !== undefined && encoding !== 'identity')
+  const encoding = encodingOf(response);
+  if (encoding !== undefined)
     refuse(`sends ${encoding} where it was asked for the bytes as they are`);
   return { size: lengthOf(response), body: whole(client, request, response, digestDecides) };
 }
@@ -78,6 +78,7 @@ async function* whole(
     });
     if (broken === undefined && (size === undefined || received === size)) return;
     if (response.triesLeft === 0) {
+      if (isSilence(broken)) throw broken;
       fail(request, response, `breaks the transfer at byte ${String(received)}, for the last time`);
     }
     const resume = received > 0 && (validator !== undefined || digestDecides);
@@ -97,7 +98,8 @@ async function* whole(
 }
 
 /**
- * Hands the chunks of one response on; returns the error by which the transfer broke, if it did. Where it starts from
+ * Hands the chunks of one response on; returns the error by which the transfer broke, or `upstream_timeout` where it
+ * fell silent. Where it starts from
  * the beginning again, the bytes that were handed on before must come the same, and are left out.
  */
 async function* transfer(
@@ -127,6 +129,7 @@ async function* transfer(
     return left > 0 ? differs() : undefined;
   } catch (error) {
     if (request.signal.aborted) throw request.signal.reason as Error;
+    if (isSilence(error)) return error;
     if (error instanceof LarderError) throw error;
     return unreachable(request.url, error);
   }
@@ -161,6 +164,9 @@ async function* guarded(
   }
 }
 
+const isSilence = (error: unknown): error is LarderError =>
+  error instanceof LarderError && error.code === 'upstream_timeout';
+
 function rangeFrom(from: number, validator: string | undefined): Record<string, string> {
   const range = `bytes=${String(from)}-`;
   return validator === undefined ? { range } : { range, 'if-range': validator };
@@ -188,10 +194,17 @@ function strongEtag(response: UpstreamResponse): string | undefined {
   return etag?.startsWith('"') ? etag : undefined;
 }
 
-/** Content-Length in bytes, where it is sent and sane. */
+/** Content-Length in bytes, where it is sent, sane, and of the bytes as they are. */
 export function lengthOf(response: Pick<UpstreamResponse, 'headers'>): number | undefined {
+  if (encodingOf(response) !== undefined) return undefined;
   const length = header(response, 'content-length');
   return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}
+
+/** Content-Encoding, where there is one. */
+function encodingOf(response: Pick<UpstreamResponse, 'headers'>): string | undefined {
+  const encoding = header(response, 'content-encoding');
+  return encoding === 'identity' ? undefined : encoding;
 }
 
 export function header(

@@ -2,7 +2,7 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { headBody, memoryBody } from '../engine/memory-body.ts';
-import type { AnswerRequest, ServedAnswer } from '../engine/pull-through.ts';
+import type { ServedAnswer } from '../engine/pull-through.ts';
 import { serve } from '../http/serve.ts';
 import { digestText, type Digest } from './digest.ts';
 import { INDEX_TYPE, ofArtifactType, referrersRequest } from './referrers.ts';
@@ -20,23 +20,26 @@ export class OciAnswers {
   }
 
   async tag(exchange: OciExchange, tag: string): Promise<void> {
-    const { content, freshness } = this.#parts;
+    const { content, pull, freshness } = this.#parts;
     const { repository } = exchange;
     const request = tagRequest(content.fetcherOf(repository), repository, tag, freshness);
-    try {
-      await this.#tagged(exchange, request);
-    } catch (error) {
-      if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
-      if (exchange.res.headersSent) throw error;
-      // it may have moved since, and its old manifest be gone
-      await this.#parts.pull.expire(request.key, () => false);
-      await this.#tagged(exchange, request);
+    for (let last = false; ; last = true) {
+      const answer = await pull.answer(request, exchange.ask);
+      try {
+        await this.#tagged(exchange, answer);
+        return;
+      } catch (error) {
+        if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
+        if (exchange.res.headersSent) throw error;
+        // it may have moved since, and its old manifest be gone
+        await pull.expire(request.key, () => false);
+        if (last) throw error;
+      }
     }
   }
 
-  async #tagged(exchange: OciExchange, request: AnswerRequest): Promise<void> {
-    const { content, pull } = this.#parts;
-    const answer = await pull.answer(request, exchange.ask);
+  async #tagged(exchange: OciExchange, answer: ServedAnswer): Promise<void> {
+    const { content } = this.#parts;
     const { digest, mediaType, size } = targetOf(bytesOf(answer));
     // a tag of this repository leads to it
     content.links.add(exchange.repository, digest);

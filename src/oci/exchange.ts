@@ -12,6 +12,8 @@ export interface OciParts {
   readonly content: OciContentParts;
   readonly upstreams: OciUpstreams;
   readonly freshness: Freshness;
+  /** Name of this server in `Via`. */
+  readonly via: string;
   /** Told of what should not have happened. */
   readonly onMistake: (error: unknown, context: RequestContext) => void;
 }

@@ -168,9 +168,12 @@ export class RegistryFetcher {
 
   async #expect200(sender: Sender, request: UpstreamRequest): Promise<UpstreamResponse> {
     const response = await sender.send(request);
-    if (response.status === 200) return response;
+    const { host } = this.#upstream.url;
+    if (response.status === 200 && !(request.method === 'HEAD' && isPage(response)))
+      return response;
     response.body.destroy();
-    throw refusal(this.#upstream.url.host, response);
+    if (response.status !== 200) throw refusal(host, response);
+    throw new LarderError('upstream_failed', `${host} answers with a page for people`);
   }
 
   /** Sends with what the registry wants to see; a transfer that goes on later gets a token that lives then. */
@@ -238,6 +241,10 @@ const withAuthorization = (
   authorization === undefined
     ? request
     : { ...request, headers: { ...request.headers, authorization } };
+
+/** Such as a log-in page with 200. A body is checked by its digest or form, a head by this alone. */
+const isPage = (response: UpstreamResponse): boolean =>
+  /^text\/html\b/i.test(header(response, 'content-type') ?? '');
 
 /** 429 is no sign of that: asking at once again would make it worse. */
 const isExpiredRedirect = ({ url }: UpstreamRequest, response: UpstreamResponse): boolean =>

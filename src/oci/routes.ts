@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { ClientAsk } from '../http/client-ask.ts';
+import { refuseLoop } from '../http/loop.ts';
 import { ClientSignal } from '../http/serve.ts';
 import { sendEnvelope, sendOciError } from './errors.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
@@ -75,6 +76,7 @@ export function ociPlane(parts: OciParts): DataPlane {
     }
     let kind: OciResource['kind'] | undefined;
     try {
+      refuseLoop(req, parts.via);
       const name = parseOciPath(path);
       if (name === undefined) throw notOurs();
       kind = name.resource.kind;

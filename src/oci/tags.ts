@@ -9,7 +9,7 @@ import { readAll } from '../http/download.ts';
 import { parseDigest, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { repositoryKey } from './links.ts';
-import { MAX_MANIFEST } from './manifest.ts';
+import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { Repository } from './upstreams.ts';
 
 /** What a tag stands for. */
@@ -48,15 +48,16 @@ export function tagRequest(
   };
 }
 
-/** For a registry that does not tell: the digest of what it gives. */
+/** For a registry that does not tell: the digest of the manifest that it gives. Throws LarderError `bad_content` for what is none. */
 async function hashed(
   fetcher: RegistryFetcher,
   repository: Repository,
   tag: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { body } = await fetcher.manifest(repository.path, tag, signal);
+  const { body, contentType } = await fetcher.manifest(repository.path, tag, signal);
   const bytes = await readAll(body, MAX_MANIFEST);
+  parseManifest(bytes, contentType);
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
@@ -104,12 +105,23 @@ function listing(
   answer: Awaited<ReturnType<RegistryFetcher['tags']>>,
 ): AnswerBytes {
   const { bytes, contentType, link } = answer;
+  if (!isTagList(bytes)) throw new LarderError('bad_content', 'the registry sends no list of tags');
   const found: ListPage = {
     body: Buffer.from(bytes).toString(),
     contentType: contentType ?? 'application/json',
     next: nextQuery(link),
   };
   return { bytes: Buffer.from(JSON.stringify(found)), source };
+}
+
+function isTagList(bytes: Uint8Array): boolean {
+  try {
+    const json = JSON.parse(Buffer.from(bytes).toString()) as { tags?: unknown } | null;
+    // null where there are none
+    return Array.isArray(json?.tags) || json?.tags === null;
+  } catch {
+    return false;
+  }
 }
 
 /** The query of `<url>; rel="next"` (RFC 8288). */

@@ -2,9 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import { client } from '../support/client.ts';
 import { Gate } from '../support/faults.ts';
 import { request } from '../support/http.ts';
-import type { Reply, RequestOptions } from '../support/http.ts';
 import { startLarderProcess } from '../support/larder.ts';
 import { filePath, latestPath, listPath } from '../support/modules.ts';
 import { expectBytes, outcomeOf, whenServed, whenStored } from '../support/replies.ts';
@@ -12,32 +12,6 @@ import { eventually } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
 
 const MIB = 1024 * 1024;
-
-interface Client {
-  readonly reply: Promise<Reply>;
-  /** Bytes that came so far. */
-  readonly received: () => number;
-  readonly leave: () => void;
-}
-
-function client(base: string, path: string, options: RequestOptions = {}): Client {
-  let received = 0;
-  const leaving = new AbortController();
-  const reply = request(base, path, {
-    keepBody: false,
-    timeoutMs: 100_000,
-    ...options,
-    onChunk: (chunk) => (received += chunk.length),
-    signal: leaving.signal,
-  });
-  return {
-    reply,
-    received: () => received,
-    leave: () => {
-      leaving.abort();
-    },
-  };
-}
 
 describe('one cold zip', async () => {
   const upstream = await startUpstream();

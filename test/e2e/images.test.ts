@@ -6,50 +6,15 @@ import { Body } from '../support/body.ts';
 import { Gate } from '../support/faults.ts';
 import { request, type Reply } from '../support/http.ts';
 import { startLarderProcess } from '../support/larder.ts';
-import { startRegistry, type Registry, type RegistryOptions } from '../support/registry.ts';
-import { eventually, tempDir } from '../support/tmp.ts';
+import { asked, expectEnvelope, startMirror, stored } from '../support/mirror.ts';
+import { startRegistry } from '../support/registry.ts';
+import { eventually } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
-async function start(options: RegistryOptions = {}, env: Record<string, string> = {}) {
-  const registry = await startRegistry(options);
-  const other = await startRegistry();
-  const settings = {
-    dir: tempDir(),
-    env: {
-      LARDER_OCI_UPSTREAMS: `main.test=${registry.url},other.test=${other.url}`,
-      LARDER_OCI_FIRST_BYTE_TIMEOUT: '5s',
-      LARDER_STALL_TIMEOUT: '2s',
-      ...env,
-    },
-  };
-  const larder = await startLarderProcess(settings);
-  const get = (path: string, options?: Parameters<typeof request>[2]) =>
-    request(larder.base, `/v2/${path}`, options);
-  return { registry, other, larder, settings, get };
-}
-
-const asked = (registry: Registry) => registry.log.map(({ method, path }) => `${method} ${path}`);
-
-function expectEnvelope(reply: Reply, status: number, code: string): void {
-  expect(reply.status).toBe(status);
-  expect(reply.headers['content-type']).toBe('application/json');
-  expect(reply.headers['cache-control']).toBe('no-store');
-  const { errors } = JSON.parse(reply.text) as { errors: { code: string }[] };
-  expect(errors.map((one) => one.code)).toEqual([code]);
-  expect(reply.text).not.toMatch(/127\.0\.0\.1|https?:/);
-}
-
-const stored = (base: string, path: string) =>
-  eventually('it is stored', async () => {
-    const reply = await request(base, `/v2/${path}`, { method: 'HEAD' });
-    expect(reply.headers['x-larder-cache']).toBe('hit');
-    return true;
-  });
-
 describe('an image', async () => {
-  const { registry, larder, settings, get } = await start();
+  const { registry, larder, settings, get } = await startMirror();
   const layer = Body.noise(3 * MIB);
   const image = registry.addImage('team/app', 'v1', { layers: [layer, 'small'] });
   const manifest = 'team/app/manifests/v1';
@@ -113,7 +78,7 @@ describe('an image', async () => {
 });
 
 describe('a tag', async () => {
-  const { registry, get } = await start({}, { LARDER_TAG_TTL: '0s' });
+  const { registry, get } = await startMirror({}, { LARDER_TAG_TTL: '0s' });
 
   test('that has not moved costs a HEAD, one that has a GET by digest', async () => {
     const first = registry.addImage('a/b', 'latest', { layers: ['one'] });
@@ -159,27 +124,7 @@ describe('a tag', async () => {
 });
 
 describe('a blob', async () => {
-  const { registry, larder, get } = await start();
-
-  test('for fifty at once, the first gone early: one fetch', async () => {
-    const layer = Body.noise(8 * MIB);
-    registry.addImage('herd/app', 'x', { layers: [layer] });
-    const path = `herd/app/blobs/sha256:${layer.sha256}`;
-    registry.fault(/\/blobs\//, { bytesPerSecond: 8 * MIB });
-    const leaves = new AbortController();
-    const first = get(path, {
-      signal: leaves.signal,
-      onChunk: () => {
-        leaves.abort();
-      },
-    });
-    const others = await Promise.all(
-      Array.from({ length: 49 }, () => get(path, { keepBody: false })),
-    );
-    expect((await first).complete).toBe(false);
-    expect(new Set(others.map((reply) => reply.sha256))).toEqual(new Set([layer.sha256]));
-    expect(registry.requests(/\/herd\/app\/blobs\//)).toMatchObject([{ method: 'GET' }]);
-  });
+  const { registry, larder, get } = await startMirror();
 
   test('of two repositories is fetched once, and read only where the registry grants it', async () => {
     const layer = Body.noise(2 * MIB);
@@ -227,7 +172,7 @@ describe('a blob', async () => {
 });
 
 describe('lists', async () => {
-  const { registry, get } = await start({ pageSize: 2 });
+  const { registry, get } = await startMirror({ pageSize: 2 });
   const subject = registry.addImage('list/app', 'v1', { layers: ['x'] });
   for (const tag of ['v2', 'v3']) registry.addImage('list/app', tag, { layers: [tag] });
   registry.addImage('list/app', undefined, { layers: ['sig'], subject, artifactType: 'a/sig' });
@@ -260,7 +205,7 @@ describe('lists', async () => {
 });
 
 describe('what nobody is asked', async () => {
-  const { registry, other, larder, get } = await start();
+  const { registry, other, larder, get } = await startMirror();
 
   test.each([
     ['quay.test/a/manifests/x', 404, 'MANIFEST_UNKNOWN'],
@@ -291,7 +236,7 @@ describe('what nobody is asked', async () => {
 });
 
 test('another registry by name and by ns', async () => {
-  const { registry, other, get } = await start();
+  const { registry, other, get } = await startMirror();
   const image = other.addImage('x/y', 'v1', { layers: ['other'] });
   for (const path of [
     'other.test/x/y/manifests/v1',

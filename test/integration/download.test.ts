@@ -218,11 +218,24 @@ describe('a transfer that breaks', () => {
 });
 
 describe('who waits', () => {
-  test('gives up a body that is silent for too long', async () => {
+  test('gives up a body that is silent for too long, three times', async () => {
     const silent = await start([send(bytes, { stallAt: cut })], { stallMs: 50 });
     await expectBroken(silent.body, 'upstream_timeout', /silent for 50ms/);
-    expect(silent.asked).toHaveLength(1);
-    await eventually('the connection is broken', () => silent.asked[0]?.broken);
+    expect(silent.asked).toHaveLength(3);
+    for (const asked of silent.asked) {
+      await eventually('the connection is broken', () => asked.broken);
+    }
+  });
+
+  test('goes on with one that was silent for too long, where it stopped', async () => {
+    const headers = { etag };
+    const { body, asked } = await start([send(bytes, { stallAt: cut, headers }), rest(bytes)], {
+      stallMs: 200,
+    });
+    await expectWhole(body);
+    expect(asked).toHaveLength(2);
+    expect(asked[1]?.headers).toMatchObject({ range: 'bytes=100000-', 'if-range': etag });
+    await eventually('the connection is broken', () => asked[0]?.broken);
   });
 
   test('gives up one that is silent from its start', async () => {

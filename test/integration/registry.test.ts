@@ -186,14 +186,21 @@ describe('blobs', () => {
     if (cutBy === 'fin') expect(resumed?.headers.range).toBe('bytes=100000-');
   });
 
-  test('that fall silent are given up', async () => {
+  test.each([1, 2])('that fall silent go on where they stopped: %i times', async (times) => {
     const { registry, fetcher } = await withImage({ etags: false }, { stallMs: 300 });
-    registry.fault(blobPath, { holdAfter: 100_000, times: 1 });
-    const outcome = await hashOf(await fetcher.blob('a/b', blobDigest, signal)).catch(
-      (error: unknown) => error,
-    );
-    expect(outcome).toMatchObject({ code: 'upstream_timeout' });
-    expect(registry.log).toHaveLength(1);
+    registry.fault(blobPath, { holdAfter: 50_000, times });
+    expect(await hashOf(await fetcher.blob('a/b', blobDigest, signal))).toBe(layer.sha256);
+    const ranges = registry.log.map(({ headers }) => headers.range);
+    expect(ranges).toEqual([undefined, 'bytes=50000-', 'bytes=100000-'].slice(0, times + 1));
+  });
+
+  test('that fall silent each time are given up after three tries', async () => {
+    const { registry, fetcher } = await withImage({ etags: false }, { stallMs: 300 });
+    registry.fault(blobPath, { holdAfter: 50_000 });
+    await expect(all(await fetcher.blob('a/b', blobDigest, signal))).rejects.toMatchObject({
+      code: 'upstream_timeout',
+    });
+    expect(registry.log).toHaveLength(3);
   });
 
   test('from a registry without ranges, from their start', async () => {

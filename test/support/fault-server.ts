@@ -23,6 +23,8 @@ export interface Asked {
   status: number;
   /** Bytes of body sent so far. */
   sent: number;
+  /** `broken`: by either side, before all was sent. */
+  state: 'open' | 'done' | 'broken';
 }
 
 /** A path as a whole, or what it must contain. */
@@ -38,6 +40,9 @@ export const json = (status: number, value: unknown, contentType = 'application/
   isFile: false,
 });
 
+/** What the server would say if nothing were wrong. The signal aborts when the connection is gone. */
+export type Answering = (asked: Asked, signal: AbortSignal) => Answer | Promise<Answer>;
+
 export interface FaultServerOptions {
   /** ETags on files. Ranges are there without them too. Default true. */
   readonly etags?: boolean;
@@ -46,14 +51,14 @@ export interface FaultServerOptions {
 export class FaultServer {
   /** What was asked so far, whatever the method, in order. */
   readonly log: Asked[] = [];
-  readonly #answer: (asked: Asked) => Answer;
+  readonly #answer: Answering;
   readonly #etags: boolean;
   readonly #sockets = new Set<Socket>();
   readonly #server: http.Server;
   #faults: { match: PathMatch; fault: Fault; left: number }[] = [];
   #port = 0;
 
-  constructor(answer: (asked: Asked) => Answer, { etags = true }: FaultServerOptions = {}) {
+  constructor(answer: Answering, { etags = true }: FaultServerOptions = {}) {
     this.#answer = answer;
     this.#etags = etags;
     this.#server = http.createServer((request, response) => {
@@ -89,6 +94,10 @@ export class FaultServer {
     };
   }
 
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
   requests(match: PathMatch = /^/): Asked[] {
     return this.log.filter(({ path }) => matches(match, path));
   }
@@ -122,6 +131,9 @@ export class FaultServer {
     try {
       const asked = await read(request);
       this.log.push(asked);
+      response.on('close', () => {
+        if (asked.state === 'open') asked.state = 'broken';
+      });
       const active = this.#faults.find(({ match, left }) => left > 0 && matches(match, asked.path));
       if (active) active.left -= 1;
       await this.#respond(asked, active?.fault ?? {}, response, gone.signal);
@@ -142,10 +154,12 @@ export class FaultServer {
       response.socket?.destroy();
       return;
     }
-    const faulty = spoil(this.#answer(asked), fault, asked.path);
+    const faulty = spoil(await this.#answer(asked, signal), fault, asked.path);
     const ranges = fault.noRange !== true && fault.gzip !== true;
     const { status, headers, range } = conditional(faulty, asked.headers, ranges);
     if (!this.#etags) delete headers.etag;
+    for (const name in headers)
+      if (headers[name] === undefined) Reflect.deleteProperty(headers, name);
     if (fault.chunked !== true && status !== 304)
       headers['content-length'] = range[1] - range[0] + (fault.lengthError ?? 0);
     if (fault.lengthError !== undefined) headers.connection = 'close';
@@ -156,6 +170,7 @@ export class FaultServer {
       const chunks = paced(faulty.body, range, fault, signal);
       if (!(await sendAll(asked, response, chunks, fault))) return;
     }
+    asked.state = 'done';
     response.end();
   }
 }
@@ -185,10 +200,26 @@ async function read(request: IncomingMessage): Promise<Asked> {
   const { method = '', url = '/', headers } = request;
   const chunks: Uint8Array[] = [];
   for await (const chunk of request) chunks.push(chunk as Uint8Array);
-  const { pathname, searchParams } = new URL(url, 'http://127.0.0.1');
-  const path = decodeURIComponent(pathname);
-  const body = Buffer.concat(chunks).toString();
-  return { method, url, path, query: searchParams, headers, body, status: 0, sent: 0 };
+  const [raw = '', search] = url.split('?', 2);
+  return {
+    method,
+    url,
+    path: decode(raw),
+    query: new URLSearchParams(search),
+    headers,
+    body: Buffer.concat(chunks).toString(),
+    status: 0,
+    sent: 0,
+    state: 'open',
+  };
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // not valid percent-encoding: logged and looked up as it is
+  }
 }
 
 /** Writes a chunk and waits until the system has it: what is cut afterwards is exactly what comes after it. */

@@ -61,6 +61,7 @@ export interface Fault {
   /** Where to redirect to, with `status` or 302; a function gets the path of the request. */
   readonly redirect?: string | ((path: string) => string);
   readonly status?: number;
+  /** Beside those of the true answer, or in their place; undefined takes one away. */
   readonly headers?: OutgoingHttpHeaders;
   /** Sent in place of the true body; the announced length is its own. */
   readonly body?: string | Uint8Array | Body;
