@@ -110,11 +110,9 @@ export class Fill {
 
   /**
    * The bytes, as soon as the first of them may be read. Throws what the fill fails with before that.
-   * `record` is undefined while the bytes are still unchecked. Undefined as a whole: look into the store.
+   * `record` is undefined while the bytes are still unchecked.
    */
-  async join(
-    signal: AbortSignal,
-  ): Promise<{ body: Body; record: ContentRecord | undefined } | undefined> {
+  async join(signal: AbortSignal): Promise<{ body: Body; record: ContentRecord | undefined }> {
     const spool = this.#spool;
     spool.join();
     try {
@@ -122,10 +120,6 @@ export class Fill {
     } catch (error) {
       spool.close();
       throw error;
-    }
-    if (this.#present) {
-      spool.close();
-      return undefined;
     }
     const bytes = spool.bytes;
     const body: Body = {
@@ -167,8 +161,7 @@ export class Fill {
     const stored = async () => (await store.record(key)) !== undefined;
     const lease = await leaseUnless(stored, lock, { key, scope, signal });
     if (lease === undefined) {
-      this.#present = this.#stored = true;
-      this.#spool.complete();
+      await this.#fetchStored();
       return;
     }
     let outcome: Outcome | undefined;
@@ -192,6 +185,33 @@ export class Fill {
     } finally {
       leave();
     }
+  }
+
+  /** Another holder of the lease has stored it: those who wait here share one look into the store. */
+  async #fetchStored(): Promise<void> {
+    const { key } = this.#request;
+    const found = await this.#ports.store.open(key);
+    if (found === undefined)
+      throw new LarderError('store_failed', 'it was stored and is gone again; try again');
+    const { record, body } = found;
+    try {
+      this.#announced = record.size;
+      const hash = createHash('sha256');
+      for await (const chunk of body.read(0, undefined, this.#abort.signal)) {
+        // it is valid until the next one is asked for
+        const own = Uint8Array.from(chunk);
+        hash.update(own);
+        await this.#spool.append(own);
+      }
+      await this.#spool.flushed();
+      if (hash.digest('hex') !== record.sha256)
+        throw new LarderError('store_failed', 'the store has other bytes than its record says');
+    } finally {
+      body.close();
+    }
+    this.#record = record;
+    this.#present = this.#stored = true;
+    this.#spool.complete();
   }
 
   #fail(error: unknown): void {

@@ -38,7 +38,7 @@ export interface StoredContent {
    * Address from which a client may read it by itself for a quarter of an hour; only where the store offers that. Throws
    * LarderError `store_failed`.
    */
-  url?(): Promise<string>;
+  readonly url?: () => Promise<string>;
 }
 
 /** Bytes ready for the store: in memory when small, else a finished file that the store may link but not change. */
@@ -146,4 +146,6 @@ export interface Served {
   readonly body: Body;
   /** Undefined for content in flight: not yet known. */
   readonly record: ContentRecord | undefined;
+  /** As of StoredContent. */
+  readonly url?: () => Promise<string>;
 }

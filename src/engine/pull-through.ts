@@ -94,21 +94,14 @@ export class PullThrough {
       this.#failures.check(failureKey);
       fill = this.#fills.joinOrLead(request);
     }
-    const joined = await this.#fills.join(fill, ask.signal);
-    if (joined) return { outcome: 'miss', ...joined };
-    const present = await this.#stored(key);
-    if (present) return { ...present, outcome: 'miss' };
-    throw new LarderError('store_failed', 'it was stored and is gone again; try again');
+    return { outcome: 'miss', ...(await this.#fills.join(fill, ask.signal)) };
   }
 
   /** The same for `HEAD`, which never fills: the body has a size, if known, and no bytes. */
   async head(request: ContentRequest, ask: Ask): Promise<Served> {
     const { key, failureKey } = request;
     const fill = this.#fills.get(key);
-    if (fill) {
-      const joined = await this.#fills.join(fill, ask.signal);
-      if (joined) return { outcome: 'miss', ...joined };
-    }
+    if (fill) return { outcome: 'miss', ...(await this.#fills.join(fill, ask.signal)) };
     const stored = await this.#stored(key);
     if (stored) return stored;
     if (!ask.fetch) throw notCached();
@@ -168,7 +161,7 @@ export class PullThrough {
     let stored = await this.#store.open(key);
     if (stored === undefined && this.#fills.wasJustStored(key))
       stored = await this.#store.open(key);
-    return stored && { outcome: 'hit', body: stored.body, record: stored.record };
+    return stored && { ...stored, outcome: 'hit' };
   }
 
   #isFresh(answer: Answer, freshness: Freshness): boolean {

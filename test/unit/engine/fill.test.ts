@@ -61,11 +61,7 @@ function start(request: Content, ports: Partial<FillPorts> = {}) {
   return { fill, store, events, over, spoolDir };
 }
 
-async function join(fill: Fill) {
-  const joined = await fill.join(never);
-  if (joined === undefined) throw new Error('This fill has nothing to join.');
-  return joined;
-}
+const join = (fill: Fill) => fill.join(never);
 
 describe('a fill that goes well', () => {
   test('is stored with what was checked, and told', async () => {
@@ -305,21 +301,43 @@ describe('the lease', () => {
     }
   });
 
+  const stored = (of: Uint8Array) => {
+    const { length: size } = of;
+    return { size, sha256: sha256(of), time: '', source: '', extra: {} };
+  };
+
   test('whoever waited for it looks into the store before it fetches', async () => {
     const one = content(key, bytes);
     const store = new MemoryStore();
-    await store.stash(key, { bytes }, { size: 1, sha256: '', time: '', source: '', extra: {} });
+    await store.stash(key, { bytes }, stored(bytes));
     const { fill, over } = start(one, { lock: new OneLease(true), store });
-    expect(await fill.join(never)).toBeUndefined();
+    const { body } = await fill.join(never);
+    expect((await bytesOf(body)).equals(bytes)).toBe(true);
+    body.close();
     await over();
     expect(one.fetches).toBe(0);
-    expect(fill.stored).toBe(true);
+    expect(fill).toMatchObject({ stored: true, fetched: false });
+    expect(store.calls.filter((call) => call.startsWith('open'))).toHaveLength(1);
+  });
+
+  test('what was stored meanwhile with other bytes than its record says is completed by nobody', async () => {
+    const store = new MemoryStore();
+    await store.stash(key, { bytes }, stored(Buffer.alloc(bytes.length)));
+    const { fill, over } = start(content(key, bytes), { lock: new OneLease(true), store });
+    const joined = await Promise.allSettled([fill.join(never)]);
+    for (const one of joined) {
+      const read =
+        one.status === 'fulfilled' ? bytesOf(one.value.body) : Promise.reject(one.reason as Error);
+      await expect(read).rejects.toMatchObject({ code: 'store_failed' });
+      if (one.status === 'fulfilled') one.value.body.close();
+    }
+    await over();
   });
 
   test('whoever waited in vain fetches', async () => {
     const one = content(key, bytes);
     const { fill, over } = start(one, { lock: new OneLease(true) });
-    (await fill.join(never))?.body.close();
+    (await join(fill)).body.close();
     await over();
     expect(one.fetches).toBe(1);
   });
@@ -335,9 +353,9 @@ describe('the lease', () => {
     lock.losing.abort();
     feed.send(bytes.subarray(10));
     feed.end();
-    const body = (await joined)?.body;
-    expect(body && (await bytesOf(body)).equals(bytes)).toBe(true);
-    body?.close();
+    const { body } = await joined;
+    expect((await bytesOf(body)).equals(bytes)).toBe(true);
+    body.close();
     await over();
     expect(store.content.size).toBe(0);
     expect(lock.released).toBe(1);

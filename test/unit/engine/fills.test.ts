@@ -140,8 +140,8 @@ describe('caps', () => {
     const stays = fills.join(fill, never);
     gate.open();
     const joined = await stays;
-    expect((await bytesOf(joined?.body ?? expect.unreachable())).length).toBe(bytes.length);
-    joined?.body.close();
+    expect((await bytesOf(joined.body)).length).toBe(bytes.length);
+    joined.body.close();
     await fills.settled();
   });
 });
@@ -160,6 +160,6 @@ test('neither a file nor a descriptor is left of fills that went well, failed or
   feed.fail(failure('upstream_failed'));
   await fills.settled();
   expect(filesBelow(spoolDir)).toEqual([]);
-  for (const one of bodies) if (one.status === 'fulfilled') one.value?.body.close();
+  for (const one of bodies) if (one.status === 'fulfilled') one.value.body.close();
   await eventually('every descriptor is closed', () => openFilesBelow(spoolDir).length === 0);
 });
