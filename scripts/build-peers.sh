@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Builds what the benchmarks compare Larder with, from the module mirror that the go command uses.
-# Usage: build-peers.sh DEST [goproxy] [athens]   (goproxy alone by default; what is there already stays)
+# Builds what the benchmarks compare Larder with, and what the tests with real clients need, from the module mirror that
+# the go command uses. What is there already stays.
+# Usage: build-peers.sh DEST [goproxy] [athens] [registry] [crane] [helm] [oras]   (goproxy alone by default)
 set -euo pipefail
-[ $# -ge 1 ] || { echo "Usage: build-peers.sh DEST [goproxy] [athens]" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "Usage: build-peers.sh DEST [NAME …]" >&2; exit 2; }
 mkdir -p "$1"
 dest=$(cd "$1" && pwd)
 shift
@@ -10,7 +11,8 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# build NAME MODULE VERSION PACKAGE: as a requirement of an empty module, so that no list of versions is asked for.
+# build NAME MODULE VERSION PACKAGE GO: as a requirement of an empty module, so that no list of versions is asked for. GO is
+# the Go that the module needs; an older go command fetches it.
 build() {
   local folder="$work/$1"
   [ -x "$dest/$1" ] && return
@@ -19,7 +21,7 @@ build() {
   (
     cd "$folder"
     go mod init peer 2>/dev/null
-    go mod edit -require "$2@$3"
+    go mod edit -go "$5" -require "$2@$3"
     CGO_ENABLED=0 go build -mod=mod -trimpath -o "$folder/program" "$2/$4"
   )
   mv "$folder/program" "$dest/$1"
@@ -27,8 +29,12 @@ build() {
 
 for peer; do
   case $peer in
-    goproxy) build goproxy github.com/goproxy/goproxy v0.26.0 cmd/goproxy ;;
-    athens) build athens github.com/gomods/athens v0.18.0 cmd/proxy ;;
-    *) echo "There is no peer $peer: there are goproxy and athens." >&2; exit 2 ;;
+    goproxy) build goproxy github.com/goproxy/goproxy v0.26.0 cmd/goproxy 1.25.0 ;;
+    athens) build athens github.com/gomods/athens v0.18.0 cmd/proxy 1.26.2 ;;
+    registry) build registry github.com/distribution/distribution/v3 v3.1.1 cmd/registry 1.25.0 ;;
+    crane) build crane github.com/google/go-containerregistry v0.20.8 cmd/crane 1.25.6 ;;
+    helm) build helm helm.sh/helm/v4 v4.1.0 cmd/helm 1.25.0 ;;
+    oras) build oras oras.land/oras v1.3.0 cmd/oras 1.25.0 ;;
+    *) echo "There is no peer $peer: there are goproxy, athens, registry, crane, helm and oras." >&2; exit 2 ;;
   esac
 done

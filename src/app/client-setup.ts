@@ -40,7 +40,7 @@ export function imageClients(base: string): ClientSetup[] {
     {
       client: 'k3s, RKE2',
       file: '/etc/rancher/k3s/registries.yaml',
-      text: `mirrors:\n  "*":\n    endpoint:\n      - "${base}"`,
+      text: `mirrors:\n  '*':\n    endpoint:\n      - '${base}'`,
     },
     {
       client: 'Helm',
