@@ -15,7 +15,13 @@ import {
 } from './support/figures.ts';
 import { moduleTree, timeDownload } from './support/module-tree.ts';
 import { run, settled, usageOf, watchPeak, type Server } from './support/processes.ts';
-import { goproxyProgram, startGoproxy, startLarder, startUpstream } from './support/servers.ts';
+import {
+  counted,
+  goproxyProgram,
+  startGoproxy,
+  startLarder,
+  startUpstream,
+} from './support/servers.ts';
 
 const DELAY_MS = 20;
 const ROUNDS = 3;
@@ -45,7 +51,7 @@ export async function benchCold(dir: string): Promise<string> {
     for (let round = 1; round <= ROUNDS; round++) {
       note('direct', await measure(project, upstream));
       const proxies = [
-        (store: string) => startLarder(store, upstream.base),
+        (store: string) => startLarder(store, { go: upstream.base }),
         (store: string) => startGoproxy(program, store, upstream.base),
       ];
       for (const start of proxies) {
@@ -80,12 +86,6 @@ async function measure(project: string, upstream: Server, proxy?: Server): Promi
     upstreamRequests: requests,
     upstreamBytes: bytes,
   };
-}
-
-/** What the upstream was asked since the last call. */
-async function counted(upstream: Server): Promise<{ requests: number; bytes: number }> {
-  const response = await fetch(`${upstream.base}/counted`);
-  return (await response.json()) as { requests: number; bytes: number };
 }
 
 function report(results: ReadonlyMap<string, readonly Result[]>): string {

@@ -1,7 +1,7 @@
-// npm run bench [hits] [cold]: measures Larder beside others on this machine, prints Markdown tables, and puts them
+// npm run bench [hits] [cold] [images]: measures Larder beside others on this machine, prints Markdown tables, and puts them
 // into docs/benchmarks.md with `npm run bench -- --write`. Figures are worth their ratios within one run.
 
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, loadavg, tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,12 +10,15 @@ import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { benchCold } from './cold.ts';
 import { benchHits } from './hits.ts';
+import { benchImageCold } from './image-cold.ts';
+import { benchImageHits } from './image-hits.ts';
 import { progress } from './support/figures.ts';
 import { run } from './support/processes.ts';
 
 const benches = new Map([
   ['hits', benchHits],
   ['cold', benchCold],
+  ['images', benchImages],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
@@ -27,7 +30,7 @@ const unknown = positionals.filter((name) => !benches.has(name));
 if (unknown.length > 0 || process.platform !== 'linux') {
   progress(
     unknown.length > 0
-      ? `There is no benchmark ${unknown.join(', ')}: there are ${[...benches.keys()].join(' and ')}.`
+      ? `There is no benchmark ${unknown.join(', ')}: there are ${[...benches.keys()].join(', ')}.`
       : 'The benchmarks read /proc: run them on Linux.',
   );
   process.exit(2);
@@ -46,6 +49,18 @@ for (const [name, bench] of benches) {
   } finally {
     await rm(dir, { recursive: true });
   }
+}
+
+/** Each half in a folder of its own, which goes with it. */
+async function benchImages(dir: string): Promise<string> {
+  const sections: string[] = [];
+  for (const bench of [benchImageHits, benchImageCold]) {
+    const own = path.join(dir, bench.name);
+    mkdirSync(own);
+    sections.push(await bench(own));
+    await rm(own, { recursive: true });
+  }
+  return sections.join('\n\n');
 }
 
 async function machine(): Promise<string> {

@@ -1,10 +1,11 @@
 // The servers that are measured, and what they need. Each keeps its things in a folder of its own.
 
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { progress } from './figures.ts';
+import type { Image } from './image.ts';
 import { run, startServer, type Server } from './processes.ts';
 
 /** What is made once and kept: other programs, modules. */
@@ -13,8 +14,14 @@ export const cacheDir = path.join(tmpdir(), 'larder-bench');
 const fromHere = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const PATH = process.env['PATH'] ?? '';
 
+/** URLs: a Go proxy, a registry. */
+interface Upstreams {
+  readonly go?: string;
+  readonly images?: string;
+}
+
 /** Larder as it was built, with its settings as they are but for what it asks, and no checksum database. */
-export function startLarder(dir: string, upstream: string): Promise<Server> {
+export function startLarder(dir: string, upstreams: Upstreams): Promise<Server> {
   mkdirSync(dir, { recursive: true });
   return startServer({
     name: 'Larder',
@@ -26,21 +33,28 @@ export function startLarder(dir: string, upstream: string): Promise<Server> {
       LARDER_HOST: '127.0.0.1',
       LARDER_PORT: String(port),
       LARDER_STORAGE_DIR: path.join(dir, 'store'),
-      LARDER_GO_UPSTREAM: upstream,
+      LARDER_GO_UPSTREAM: upstreams.go ?? 'off',
       LARDER_GO_SUMDB: 'off',
+      ...(upstreams.images && { LARDER_OCI_UPSTREAMS: `registry.test=${upstreams.images}` }),
     }),
     log: path.join(dir, 'log'),
   });
 }
 
 /** The program that LARDER_BENCH_GOPROXY names, else one that is built at the first time. */
-export async function goproxyProgram(): Promise<string> {
-  const given = process.env['LARDER_BENCH_GOPROXY'];
+export const goproxyProgram = (): Promise<string> => peerProgram('goproxy', 'LARDER_BENCH_GOPROXY');
+
+/** The same of distribution: LARDER_BENCH_REGISTRY. */
+export const distributionProgram = (): Promise<string> =>
+  peerProgram('registry', 'LARDER_BENCH_REGISTRY');
+
+async function peerProgram(peer: string, variable: string): Promise<string> {
+  const given = process.env[variable];
   if (given !== undefined) return path.resolve(given);
-  const program = path.join(cacheDir, 'peers', 'goproxy');
+  const program = path.join(cacheDir, 'peers', peer);
   if (!existsSync(program)) {
-    progress('building goproxy');
-    await run('bash', [fromHere('../../scripts/build-peers.sh'), path.dirname(program)]);
+    progress(`building ${peer}`);
+    await run('bash', [fromHere('../../scripts/build-peers.sh'), path.dirname(program), peer]);
   }
   return program;
 }
@@ -69,9 +83,50 @@ export function startGoproxy(program: string, dir: string, upstream: string): Pr
   });
 }
 
-/** The upstream of all: module files from `folder`, each answer `delayMs` late. */
+/** Distribution as a pull-through proxy, with no log of its requests. It does not start without its upstream. */
+export function startDistribution(program: string, dir: string, upstream: string): Promise<Server> {
+  mkdirSync(dir, { recursive: true });
+  const settings = path.join(dir, 'settings.yml');
+  const storage = { filesystem: { rootdirectory: path.join(dir, 'store') } };
+  // JSON is YAML
+  writeFileSync(
+    settings,
+    JSON.stringify({
+      version: 0.1,
+      log: { level: 'error', accesslog: { disabled: true } },
+      storage: { ...storage, cache: { blobdescriptor: 'inmemory' } },
+      proxy: { remoteurl: upstream },
+    }),
+  );
+  return startServer({
+    name: 'distribution',
+    command: program,
+    args: () => ['serve', settings],
+    env: (port) => ({
+      PATH,
+      HOME: dir,
+      REGISTRY_HTTP_ADDR: `127.0.0.1:${String(port)}`,
+      OTEL_TRACES_EXPORTER: 'none',
+    }),
+    log: path.join(dir, 'log'),
+  });
+}
+
+/** The upstream of the modules: module files from `folder`, each answer `delayMs` late. */
 export function startUpstream(dir: string, folder: string, delayMs: number): Promise<Server> {
   return startOwn('the upstream', dir, '../servers/upstream.ts', [folder, String(delayMs)]);
+}
+
+/** The upstream of the images, each answer `delayMs` late. */
+export function startRegistry(dir: string, image: Image, delayMs: number): Promise<Server> {
+  const args = [String(delayMs), JSON.stringify(image)];
+  return startOwn('the registry', dir, '../servers/registry.ts', args);
+}
+
+/** What one of these two was asked since the last call: a registry for blobs, by GET. */
+export async function counted(upstream: Server): Promise<{ requests: number; bytes: number }> {
+  const response = await fetch(`${upstream.base}/counted`);
+  return (await response.json()) as { requests: number; bytes: number };
 }
 
 /** A bare node:http: the paths under `folder`, small ones from memory and large ones from the file. */

@@ -7,6 +7,7 @@ const report = fileURLToPath(new URL('wrk-report.lua', import.meta.url));
 export interface Load {
   readonly connections: number;
   readonly seconds: number;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Throughput {
@@ -39,13 +40,18 @@ export async function load(server: Server, path: string, options: Load): Promise
     `-d${String(options.seconds)}s`,
     // a large answer may take its time where wrk itself is what is slow
     '--timeout=30s',
+    ...Object.entries(options.headers ?? {}).flatMap(([name, value]) => [
+      '-H',
+      `${name}: ${value}`,
+    ]),
     ...['-s', report],
     server.base + path,
   ]);
   const cpuSeconds = usageOf(server.pid).cpuSeconds - before;
   const counted = JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? '{}') as Record<string, number>;
   const { us = NaN, requests = 0, bytes = 0, errors = NaN } = counted;
-  if (errors !== 0 || requests === 0) {
+  // of what is large, no answer may have been whole by then
+  if (errors !== 0 || bytes === 0) {
     throw new Error(
       `${server.name} failed ${String(errors)} of ${String(requests)} requests for ${path}`,
     );
