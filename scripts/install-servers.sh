@@ -23,11 +23,17 @@ missing() {
   echo "${lacking[*]//,/, }"
 }
 
-# None of them starts now or at a boot: their units stay in the packages.
+# Services, by the beginning of their units' names, and the packages that bring them: the servers, and what they depend on.
+services=(ceph:ceph-osd rbdmap:ceph-common radosgw:radosgw swift:swift-proxy memcached:memcached redis:redis-server
+  smart:smartmontools nvm:nvme-cli rsyslog:rsyslog cron:cron)
+
+# Nothing of what comes starts, now or at a boot: its units stay in the packages. What is there already keeps its own.
 install_packages() {
-  local name quiet=()
-  for name in ceph radosgw swift memcached redis; do
-    quiet+=(-o "Dpkg::Options::=--path-exclude=*/systemd/*/$name*" -o "Dpkg::Options::=--path-exclude=/etc/init.d/$name*")
+  local service quiet=()
+  for service in "${services[@]}"; do
+    ! dpkg -s "${service#*:}" >/dev/null 2>&1 || continue
+    quiet+=(-o "Dpkg::Options::=--path-exclude=*/systemd/*/${service%:*}*")
+    quiet+=(-o "Dpkg::Options::=--path-exclude=/etc/init.d/${service%:*}*")
   done
   install "${quiet[@]}" "${packages[@]}"
 }

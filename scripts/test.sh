@@ -35,7 +35,7 @@ tests() {
   passed=$((passed + good)) failed=$((failed + bad))
 }
 
-if ! bash scripts/install-tools.sh test; then
+if ! { bash scripts/install-tools.sh test && bash scripts/install-servers.sh; }; then
   echo 'FAILED  tools'
   echo '0 passed, 1 failed'
   exit 1

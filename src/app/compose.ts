@@ -1,10 +1,9 @@
 // The one place that chooses implementations and puts them together.
 
 import { randomUUID } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
+import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
-import { LocalLock } from '../coordination/local-lock.ts';
 import { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
 import { Failures } from '../engine/failures.ts';
@@ -27,18 +26,16 @@ import { parseUpstreamList } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { RequestContext } from '../http/context.ts';
+import { PeerClient, peerPlane } from '../http/peers.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
-import { FileStore } from '../storage/file.ts';
-import { checkFormat } from '../storage/format.ts';
-import { hot } from '../storage/hot.ts';
-import { withTimeout } from '../storage/timeout.ts';
+import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
+import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
-import { StartError, fileReason } from './start-error.ts';
 import { readBuild } from './version.ts';
 
 export interface App {
@@ -50,33 +47,26 @@ export interface App {
 
 /** Throws StartError when a folder or a TLS file cannot be used, LarderError when the store cannot be read. */
 export async function compose(config: Config, logger: Logger): Promise<App> {
-  prepareFolder('LARDER_STORAGE_DIR', config.storageDir);
-  prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
-  sweepSpool(config.spoolDir);
   const metrics = new Metrics();
   const after: Listener = {};
   const listener = fanOut([metrics.listener, logging(logger), after], (error) => {
     logger.error({ err: error }, 'a listener failed');
   });
 
-  const files = new FileStore(config.storageDir, (key, error) => {
-    listener.storeFailed({ key, operation: 'sync', error });
-  });
-  await files.sweep();
-  await checkFormat(files);
-  const store = hot(
-    withTimeout(files, {
-      call: deadline(config.storeTimeoutMs),
-      stash: deadline(config.fillTimeoutMs),
-    }),
-  );
+  const storage = await composeStore(config, listener);
+  const { store } = storage;
+  prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
+  sweepSpool(config.spoolDir);
+  const locks = await composeLock(config, listener);
+  const { lock } = locks;
+  const peers = config.peer && new PeerClient(config.peer.secret);
   const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);
-  const lock = new LocalLock();
   const fills = new Fills(
     {
       store,
       lock,
+      peers,
       listener,
       spoolDir: config.spoolDir,
       fillTimeoutMs: deadline(config.fillTimeoutMs),
@@ -141,19 +131,27 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     onMistake,
   });
   const readiness = () =>
-    files.check().then(
-      () => ({ ready: true, reasons: [] }),
-      (error: unknown) => ({ ready: false, reasons: [messageOf(error)] }),
+    storage.check().then(
+      () => ({ ready: true, reasons: [], warnings: locks.warnings() }),
+      (error: unknown) => ({
+        ready: false,
+        reasons: [messageOf(error)],
+        warnings: locks.warnings(),
+      }),
     );
   const oci = composeOci(config, { store, pull, client, listener, via, onMistake });
-  const server = createServer({ config, logger, metrics, readiness, planes: [go, oci] });
+  const planes = [go, oci];
+  if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
+  const server = createServer({ config, logger, metrics, readiness, planes });
   const stop = async () => {
     await server.stop();
     pull.close();
     await client.close();
     await fills.settled();
+    await peers?.close();
     await zips.close();
-    await files.close();
+    locks.close();
+    await storage.close();
   };
   return { server, stop };
 }
@@ -170,6 +168,10 @@ function logging(logger: Logger): Listener {
     staleServed({ key, error }) {
       logger.warn({ key, reason: messageOf(error) }, 'a stale answer was served');
     },
+    lockService({ up, reason }) {
+      if (up) logger.info('Redis is used again');
+      else logger.warn({ reason }, 'Redis is away: locks hold within this process');
+    },
     unverified(event) {
       logger.warn(event, 'kept without a word of the checksum database');
     },
@@ -184,22 +186,3 @@ function sweepSpool(folder: string): void {
 }
 
 const isSpoolName = (name: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
-
-function prepareFolder(name: string, folder: string): void {
-  try {
-    makeFolder(folder);
-    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new StartError(
-      `${name}="${folder}" cannot be written: ${fileReason(error)}. Give a folder that can, or make this one so.`,
-      { cause: error },
-    );
-  }
-}
-
-/** Step by step: Node's own recursive mkdir never returns below a folder such as /proc. */
-function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  makeFolder(path.dirname(folder));
-  mkdirSync(folder);
-}

@@ -1,14 +1,17 @@
 // Settings: environment variables in, one checked and frozen object out, or every problem at once.
 // `.env.example` lists the same names; a test holds the two together.
 
+import { tmpdir } from 'node:os';
 import { relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 
 import { parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
 import { proxyProblems } from './proxy-variables.ts';
+import { s3Of, s3Problems, urlProblem, type S3Settings } from './s3-settings.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { unknownSetting } from './setting-names.ts';
+import { parseSize } from './size.ts';
 import { ConfigError } from './start-error.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -19,7 +22,8 @@ export interface Config {
   /** 0: any free port. */
   readonly port: number;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
-  readonly storage: 'file';
+  readonly storage: 'file' | 's3';
+  /** Of the file store alone. */
   readonly storageDir: string;
   readonly spoolDir: string;
   readonly go: {
@@ -47,6 +51,15 @@ export interface Config {
     /** 0: no deadline. */
     readonly firstByteTimeoutMs: number;
   };
+  /** Undefined unless `storage` is s3. */
+  readonly s3: S3Settings | undefined;
+  /** May hold a password. Undefined: locks within the process. */
+  readonly redisUrl: string | undefined;
+  readonly redisPrefix: string;
+  /** Life of a lease between renewals. */
+  readonly leaseTimeMs: number;
+  /** Where other replicas reach this one, and what they prove themselves by. */
+  readonly peer: { readonly url: string; readonly secret: string } | undefined;
   /** 0: an answer is stale at once. */
   readonly listTtlMs: number;
   /** 0: a tag is asked for every time. */
@@ -77,6 +90,7 @@ export interface Checks {
   readonly checkPattern?: Check;
   readonly checkOciUpstreams?: Check;
   readonly checkOciRealms?: Check;
+  readonly checkRedisUrl?: Check;
 }
 
 /** Longer ones overflow a timer of Node, which then fires at once. */
@@ -107,11 +121,23 @@ function word<const T extends readonly [string, ...string[]]>(words: T, fallback
 }
 
 const text = (fallback: string) => z.string().default(fallback);
+const optionalText = z.string().optional();
 const path = (fallback: string) => text(fallback).transform((value) => resolve(value));
 const optionalPath = z
   .string()
   .transform((value) => resolve(value))
   .optional();
+
+const flag = word(['true', 'false'], 'false').transform((value) => value === 'true');
+
+const size = text('0').transform((value, context) => {
+  const bytes = parseSize(value);
+  if (bytes !== undefined) return bytes;
+  context.addIssue(
+    'is not a size: give bytes, or a whole number with a unit, such as 50GB or 50GiB',
+  );
+  return z.NEVER;
+});
 
 function checked(check: Check | undefined) {
   return z.string().superRefine((value, context) => {
@@ -158,16 +184,27 @@ const settings = (checks: Checks) =>
     LARDER_PORT: port,
     LARDER_TLS_CERT_FILE: optionalPath,
     LARDER_TLS_KEY_FILE: optionalPath,
-    LARDER_STORAGE: text('file').pipe(
-      z.literal('file', {
-        error: ({ input }) =>
-          input === 's3'
-            ? 'is not built yet: give file, and a folder in LARDER_STORAGE_DIR'
-            : 'is not known: give file',
-      }),
-    ),
+    LARDER_STORAGE: word(['file', 's3'], 'file'),
     LARDER_STORAGE_DIR: path('./data'),
     LARDER_SPOOL_DIR: optionalPath,
+    LARDER_S3_BUCKET: optionalText,
+    LARDER_S3_PREFIX: text(''),
+    LARDER_S3_REGION: text('us-east-1'),
+    LARDER_S3_ENDPOINT: checked(urlProblem).optional(),
+    LARDER_S3_FORCE_PATH_STYLE: flag,
+    LARDER_S3_REDIRECT: flag,
+    LARDER_S3_DISK_CACHE: size,
+    LARDER_S3_ACCESS_KEY_ID: optionalText,
+    LARDER_S3_ACCESS_KEY_ID_FILE: optionalPath,
+    LARDER_S3_SECRET_ACCESS_KEY: optionalText,
+    LARDER_S3_SECRET_ACCESS_KEY_FILE: optionalPath,
+    LARDER_REDIS_URL: grammar(checks.checkRedisUrl),
+    LARDER_REDIS_URL_FILE: optionalPath,
+    LARDER_REDIS_PREFIX: text('larder:'),
+    LARDER_LEASE_TIME: timer('10s'),
+    LARDER_PEER_URL: checked(urlProblem).optional(),
+    LARDER_PEER_SECRET: optionalText,
+    LARDER_PEER_SECRET_FILE: optionalPath,
     LARDER_GO_UPSTREAM: grammar(checks.checkUpstream),
     LARDER_GO_UPSTREAM_FILE: optionalPath,
     LARDER_GO_PRIVATE: patterns(checks.checkPattern),
@@ -215,9 +252,10 @@ export function loadConfig(
       .map((name) => unknownSetting(name, settingNames)),
     ...unread,
     ...tlsProblems(given),
+    ...peerProblems(given),
     ...proxyProblems(env),
     ...valueProblems(given, parsed.error?.issues ?? []),
-    ...(parsed.success ? spoolProblems(parsed.data) : []),
+    ...(parsed.success ? [...spoolProblems(parsed.data), ...s3Problems(parsed.data, given)] : []),
     ...(go.upstream === undefined && unread.length === 0 ? [upstreamMissing] : []),
   ];
   if (problems.length > 0 || !parsed.success || go.upstream === undefined)
@@ -250,6 +288,7 @@ type Settings = z.output<ReturnType<typeof settings>>;
 function toConfig(values: Settings, upstream: string, sumdb: string): Config {
   const certFile = values.LARDER_TLS_CERT_FILE;
   const keyFile = values.LARDER_TLS_KEY_FILE;
+  const { LARDER_PEER_URL: url, LARDER_PEER_SECRET: secret } = values;
   return {
     host: values.LARDER_HOST,
     port: values.LARDER_PORT,
@@ -257,6 +296,11 @@ function toConfig(values: Settings, upstream: string, sumdb: string): Config {
     storage: values.LARDER_STORAGE,
     storageDir: values.LARDER_STORAGE_DIR,
     spoolDir: spoolDirOf(values),
+    s3: s3Of(values),
+    redisUrl: values.LARDER_REDIS_URL,
+    redisPrefix: values.LARDER_REDIS_PREFIX,
+    leaseTimeMs: values.LARDER_LEASE_TIME,
+    peer: url === undefined || secret === undefined ? undefined : { url, secret },
     go: {
       upstream,
       private: values.LARDER_GO_PRIVATE,
@@ -288,9 +332,13 @@ const upstreamMissing =
   'LARDER_GO_UPSTREAM is not set, and no go command is installed whose default could be taken: ' +
   'set it to where Go modules come from, such as LARDER_GO_UPSTREAM=https://goproxy.example.com, or to off.';
 
-/** No key of the store begins with a dot, so this folder is no key's. */
-const spoolDirOf = (values: Settings): string =>
-  values.LARDER_SPOOL_DIR ?? resolve(values.LARDER_STORAGE_DIR, '.spool');
+/** No key of the file store begins with a dot, so this folder is no key's. With S3 each port has its own. */
+function spoolDirOf(values: Settings): string {
+  if (values.LARDER_SPOOL_DIR !== undefined) return values.LARDER_SPOOL_DIR;
+  return values.LARDER_STORAGE === 's3'
+    ? resolve(tmpdir(), `larder-${String(values.LARDER_PORT)}`)
+    : resolve(values.LARDER_STORAGE_DIR, '.spool');
+}
 
 function tlsProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
   const names = ['LARDER_TLS_CERT_FILE', 'LARDER_TLS_KEY_FILE'] as const;
@@ -301,8 +349,20 @@ function tlsProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
     : [];
 }
 
+function peerProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
+  const { LARDER_PEER_URL: url, LARDER_PEER_SECRET: secret, LARDER_REDIS_URL: redis } = given;
+  if ((url === undefined) !== (secret === undefined))
+    return [
+      'LARDER_PEER_URL and LARDER_PEER_SECRET go together: set both, the secret alike on all replicas, or neither.',
+    ];
+  return url !== undefined && redis === undefined
+    ? ['LARDER_PEER_URL is set, and LARDER_REDIS_URL is not: replicas find each other by Redis.']
+    : [];
+}
+
 /** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */
 function spoolProblems(values: Settings): string[] {
+  if (values.LARDER_STORAGE === 's3') return [];
   const { LARDER_STORAGE_DIR: storageDir } = values;
   const spoolDir = spoolDirOf(values);
   const amongKeys = within(spoolDir, storageDir) && !relative(storageDir, spoolDir).startsWith('.');

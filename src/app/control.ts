@@ -14,6 +14,8 @@ export interface Readiness {
   readonly ready: boolean;
   /** Sentences, empty when ready. */
   readonly reasons: readonly string[];
+  /** Sentences on what does not work, and is no reason not to be asked. */
+  readonly warnings: readonly string[];
 }
 
 export interface ControlParts {
@@ -43,8 +45,8 @@ export function controlPlane(parts: ControlParts): Express {
     sendText(res, 200, 'ok');
   });
   get('/readyz', async (_req, res) => {
-    const { ready, reasons } = await readinessNow(parts);
-    res.status(ready ? 200 : 503).json({ ready, reasons });
+    const readiness = await readinessNow(parts);
+    res.status(readiness.ready ? 200 : 503).json(readiness);
   });
   get('/version', (_req, res) => {
     res.json(parts.build);
@@ -65,12 +67,12 @@ const notFound =
   'Go modules are at /<module>/@v/list, /<module>/@latest and /<module>/@v/<version>.info .mod .zip; / says more.';
 
 async function readinessNow({ draining, readiness, logger }: ControlParts): Promise<Readiness> {
-  if (draining()) return { ready: false, reasons: ['Larder is stopping.'] };
+  if (draining()) return { ready: false, reasons: ['Larder is stopping.'], warnings: [] };
   try {
     return await readiness();
   } catch (error) {
     logger.error({ err: error }, 'the readiness check failed');
-    return { ready: false, reasons: [messageOf(error)] };
+    return { ready: false, reasons: [messageOf(error)], warnings: [] };
   }
 }
 

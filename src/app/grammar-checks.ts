@@ -1,3 +1,4 @@
+import { parseRedisUrl } from '../coordination/redis-url.ts';
 import { messageOf } from '../engine/errors.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
@@ -22,4 +23,5 @@ export const grammarChecks: Checks = {
   checkSumdb: refusedBy(parseSumdbSetting),
   checkOciUpstreams: refusedBy(parseOciUpstreams),
   checkOciRealms: refusedBy(parseRealms),
+  checkRedisUrl: refusedBy(parseRedisUrl),
 };

@@ -3,7 +3,13 @@ import { readFileSync } from 'node:fs';
 import { fileReason } from './start-error.ts';
 
 /** Settings that may hold a secret. Each can come from the file that `<NAME>_FILE` names. */
-const secretNames = ['LARDER_GO_UPSTREAM'] as const;
+const secretNames = [
+  'LARDER_GO_UPSTREAM',
+  'LARDER_S3_ACCESS_KEY_ID',
+  'LARDER_S3_SECRET_ACCESS_KEY',
+  'LARDER_REDIS_URL',
+  'LARDER_PEER_SECRET',
+] as const;
 
 type Given = Readonly<Record<string, string | undefined>>;
 

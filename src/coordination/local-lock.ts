@@ -1,4 +1,4 @@
-import type { Lease, Lock, Outcome } from '../engine/ports.ts';
+import type { Lease, LeaseRequest, Lock, Outcome } from '../engine/ports.ts';
 
 /** What a holder told, and who may hear it. */
 interface Told {
@@ -10,7 +10,7 @@ interface Told {
 export class LocalLock implements Lock {
   readonly #tails = new Map<string, Promise<Told | undefined>>();
 
-  async acquire(key: string, scope: string, signal: AbortSignal): Promise<Lease | Outcome> {
+  async acquire({ key, scope, signal }: LeaseRequest): Promise<Lease | Outcome> {
     signal.throwIfAborted();
     const before = this.#tails.get(key);
     const { promise: done, resolve: free } = Promise.withResolvers<Told | undefined>();

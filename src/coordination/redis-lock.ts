@@ -3,7 +3,7 @@
 // duplicate work and nothing else.
 
 import { randomUUID } from 'node:crypto';
-import type { Lease, Lock, Outcome } from '../engine/ports.ts';
+import type { Lease, LeaseRequest, Lock, Outcome } from '../engine/ports.ts';
 import { LocalLock } from './local-lock.ts';
 import { RedisAway, type RedisService } from './redis.ts';
 
@@ -20,25 +20,31 @@ interface Ended {
   readonly outcome?: Outcome;
 }
 
-type Reply = ['told', string] | ['held', number] | ['granted', string, number];
+type Reply = ['told', string] | ['held', number, string] | ['granted', string, number];
 
 export class RedisLock implements Lock {
   readonly #redis: RedisService;
   readonly #leaseMs: number;
+  readonly #address: string;
   readonly #local = new LocalLock();
   readonly #waiters = new Map<string, Set<(ended: Ended) => void>>();
 
-  /** `leaseMs`: life of a lease between renewals, milliseconds. The caller closes `redis`, when no lease is held. */
-  constructor(redis: RedisService, leaseMs: number) {
+  /**
+   * `leaseMs`: life of a lease between renewals, milliseconds. `address`: where other replicas reach this one, empty for
+   * nowhere. The caller closes `redis`, when no lease is held.
+   */
+  constructor(redis: RedisService, leaseMs: number, address = '') {
     this.#redis = redis;
     this.#leaseMs = leaseMs;
+    this.#address = address;
     redis.subscribe(this.#channel, (message) => {
       const ended = JSON.parse(message) as Ended;
       for (const wake of this.#waiters.get(ended.key) ?? []) wake(ended);
     });
   }
 
-  async acquire(key: string, scope: string, signal: AbortSignal): Promise<Lease | Outcome> {
+  async acquire(request: LeaseRequest): Promise<Lease | Outcome> {
+    const { key, scope, signal } = request;
     for (let waited = false; this.#redis.up; waited = true) {
       signal.throwIfAborted();
       // from before the question on, so that no announcement falls in between
@@ -52,6 +58,8 @@ export class RedisLock implements Lock {
           await lease.release();
           throw signal.reason;
         }
+        const [, , address] = reply[2].split(' ');
+        if (address) request.onHeld?.(address);
         const ended = await wait.next(Math.min(POLL_MS, Math.max(reply[1], 0) + 20), signal);
         const { outcome } = ended ?? {};
         if (outcome && (outcome.kind === 'stored' || ended?.scope === scope)) return outcome;
@@ -61,7 +69,7 @@ export class RedisLock implements Lock {
         wait.end();
       }
     }
-    return this.#local.acquire(key, scope, signal);
+    return this.#local.acquire(request);
   }
 
   get #channel(): string {
@@ -81,6 +89,7 @@ export class RedisLock implements Lock {
       scope,
       waited ? 1 : 0,
       KEPT_MS - NEWS_MS,
+      this.#address,
     ];
     // granted too late, it would keep everybody out until it runs out
     const giveBack = (reply: unknown) => {

@@ -2,9 +2,9 @@
 // place.
 
 /**
- * KEYS: lease, outcome. ARGV: owner, lease ms, scope, 1 for who has waited, remaining ms of an outcome that is news to others.
- * Replies {'told', outcome}, {'held', ms left}, or {'granted', value, 1 where an outcome was told before}. The value is owner
- * and fencing token, which grows with time.
+ * KEYS: lease, outcome. ARGV: owner, lease ms, scope, 1 for who has waited, remaining ms of an outcome that is news to others,
+ * address of the replica or ''. Replies {'told', outcome}, {'held', ms left, value}, or {'granted', value, 1 where an outcome
+ * was told before}. The value is owner, fencing token, which grows with time, and address.
  */
 const ACQUIRE = `
 local told = redis.call('GET', KEYS[2])
@@ -13,9 +13,9 @@ if told then
   local news = ARGV[4] == '1' or redis.call('PTTL', KEYS[2]) > tonumber(ARGV[5])
   if news and ended.outcome.kind == 'failed' and ended.scope == ARGV[3] then return {'told', told} end
 end
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'held', redis.call('PTTL', KEYS[1])} end
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'held', redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[1])} end
 local time = redis.call('TIME')
-local value = ARGV[1] .. ' ' .. string.format('%.0f', time[1] * 1000000 + time[2])
+local value = ARGV[1] .. ' ' .. string.format('%.0f', time[1] * 1000000 + time[2]) .. ' ' .. ARGV[6]
 redis.call('SET', KEYS[1], value, 'PX', ARGV[2])
 redis.call('DEL', KEYS[2])
 return {'granted', value, told and 1 or 0}`;

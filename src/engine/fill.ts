@@ -11,10 +11,12 @@ import type {
   Listener,
   Lock,
   Outcome,
+  Peers,
   StashSource,
   Store,
 } from './ports.ts';
 import { Spool } from './spool.ts';
+import { unseen } from './unseen.ts';
 
 /** How long the last chunk may wait for a store to have the bytes in place. */
 const PLACING_MS = 10;
@@ -52,6 +54,8 @@ export interface ContentRequest {
 export interface FillPorts {
   readonly store: Store;
   readonly lock: Lock;
+  /** Where replicas can reach each other. */
+  readonly peers?: Peers | undefined;
   readonly listener: Required<Listener>;
   /** Waits for a place among the fills of this upstream; the result gives it back. Throws LarderError `overloaded`. */
   admit(upstream: string): Promise<() => void>;
@@ -69,6 +73,8 @@ export class Fill {
   readonly #request: ContentRequest;
   readonly #spool: Spool;
   readonly #abort = new AbortController();
+  /** Of all bytes in the spool. */
+  readonly #hash = createHash('sha256');
   #announced: number | undefined;
   #record: ContentRecord | undefined;
   #error: unknown;
@@ -155,18 +161,24 @@ export class Fill {
   }
 
   async #leased(): Promise<void> {
-    const { lock, store } = this.#ports;
+    const { lock, store, peers } = this.#ports;
     const { key, failureKey: scope } = this.#request;
     const { signal } = this.#abort;
+    let copy: { readonly done: Promise<boolean>; stop(): Promise<boolean> } | undefined;
+    const onHeld = (address: string) => {
+      if (peers) copy ??= this.#copying(peers, address);
+    };
     const stored = async () => (await store.record(key)) !== undefined;
-    const lease = await leaseUnless(stored, lock, { key, scope, signal });
+    const lease = await leaseUnless(stored, lock, { key, scope, signal, onHeld });
+    const isCopied = await copy?.stop();
     if (lease === undefined) {
-      await this.#fetchStored();
+      if (!isCopied) await this.#fetchStored();
+      this.#present = this.#stored = true;
       return;
     }
     let outcome: Outcome | undefined;
     try {
-      await this.#admitted();
+      if (!isCopied) await this.#admitted();
       await this.#stash(lease.lost);
       if (this.#stored) outcome = { kind: 'stored' };
     } catch (error) {
@@ -176,6 +188,40 @@ export class Fill {
     } finally {
       await lease.release(outcome);
     }
+  }
+
+  /** Takes the bytes from the replica that leads, as they come. Where that breaks, the store or the upstream has the rest. */
+  #copying(peers: Peers, address: string) {
+    const stopping = new AbortController();
+    const signal = AbortSignal.any([stopping.signal, this.#abort.signal]);
+    const done = this.#copy(peers, address, signal).catch(() => false);
+    const stop = () => {
+      stopping.abort(new Error('the leader has ended'));
+      return done;
+    };
+    return { done, stop };
+  }
+
+  /** True when all is here and is what the leader checked. */
+  async #copy(peers: Peers, address: string, signal: AbortSignal): Promise<boolean> {
+    const peer = await peers.open(address, this.#request.key, signal);
+    this.#announced = peer.size;
+    for await (const chunk of peer.body) await this.#take(chunk);
+    await this.#spool.flushed();
+    const checked = peer.record();
+    if (checked.sha256 !== this.#hash.copy().digest('hex')) return false;
+    this.#record = checked;
+    this.#spool.complete();
+    return true;
+  }
+
+  async #take(chunk: Uint8Array): Promise<void> {
+    const size = this.#spool.size + chunk.length;
+    this.#refuseAbove(size);
+    // before any reader has more than its answer announces
+    if (size > (this.#announced ?? Infinity)) throw this.#otherLength('more');
+    this.#hash.update(chunk);
+    await this.#spool.append(chunk);
   }
 
   async #admitted(): Promise<void> {
@@ -195,22 +241,18 @@ export class Fill {
       throw new LarderError('store_failed', 'it was stored and is gone again; try again');
     const { record, body } = found;
     try {
-      this.#announced = record.size;
-      const hash = createHash('sha256');
-      for await (const chunk of body.read(0, undefined, this.#abort.signal)) {
+      this.#announced ??= record.size;
+      for await (const chunk of body.read(this.#spool.size, undefined, this.#abort.signal)) {
         // it is valid until the next one is asked for
-        const own = Uint8Array.from(chunk);
-        hash.update(own);
-        await this.#spool.append(own);
+        await this.#take(Uint8Array.from(chunk));
       }
       await this.#spool.flushed();
-      if (hash.digest('hex') !== record.sha256)
+      if (this.#hash.digest('hex') !== record.sha256)
         throw new LarderError('store_failed', 'the store has other bytes than its record says');
     } finally {
       body.close();
     }
     this.#record = record;
-    this.#present = this.#stored = true;
     this.#spool.complete();
   }
 
@@ -224,29 +266,28 @@ export class Fill {
     const request = this.#request;
     const check = request.beginCheck(signal);
     const fetched = await request.fetch(signal);
-    this.#announced = fetched.size;
-    const differs = (sent: string) =>
-      new LarderError(
-        'upstream_failed',
-        `the upstream announced ${String(fetched.size)} bytes and sent ${sent}`,
-      );
+    const announced = (this.#announced ??= fetched.size);
     this.#refuseAbove(fetched.size ?? 0);
-    const hash = createHash('sha256');
-    let size = 0;
-    for await (const chunk of fetched.body) {
-      size += chunk.length;
-      this.#refuseAbove(size);
-      // before any reader has more than its answer announces
-      if (size > (fetched.size ?? Infinity)) throw differs('more');
-      hash.update(chunk);
-      await this.#spool.append(chunk);
-    }
+    if (fetched.size !== undefined && fetched.size !== announced)
+      throw this.#otherLength(String(fetched.size));
+    // of bytes that a replica handed on before it went
+    const before = this.#spool.size;
+    const body = before === 0 ? fetched.body : unseen(fetched.body, before, this.#hash);
+    for await (const chunk of body) await this.#take(chunk);
     await this.#spool.flushed();
-    if (size !== (fetched.size ?? size)) throw differs(String(size));
-    const sha256 = hash.digest('hex');
+    const { size } = this.#spool;
+    if (size !== (announced ?? size)) throw this.#otherLength(String(size));
+    const sha256 = this.#hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
     const time = new Date(this.#ports.now()).toISOString();
     this.#record = { size, sha256, time, source: fetched.source, extra };
+  }
+
+  #otherLength(sent: string): LarderError {
+    return new LarderError(
+      'upstream_failed',
+      `the upstream announced ${String(this.#announced)} bytes and sent ${sent}`,
+    );
   }
 
   #refuseAbove(bytes: number): void {

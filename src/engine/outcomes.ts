@@ -1,7 +1,7 @@
 // What those who waited for somebody else's work are told of its end.
 
 import { LarderError, type ErrorCode } from './errors.ts';
-import type { Lease, Lock, Outcome } from './ports.ts';
+import type { Lease, LeaseRequest, Lock, Outcome } from './ports.ts';
 
 /** Failures that say something of the upstream or its bytes. Any other is of one process alone. */
 const SHARED: ReadonlySet<ErrorCode> = new Set([
@@ -29,10 +29,10 @@ export function failedWith(error: unknown): Outcome | undefined {
 export async function leaseUnless(
   present: () => Promise<boolean>,
   lock: Lock,
-  { key, scope, signal }: { key: string; scope: string; signal: AbortSignal },
+  request: LeaseRequest,
 ): Promise<Lease | undefined> {
   for (;;) {
-    const turn = await lock.acquire(key, scope, signal);
+    const turn = await lock.acquire(request);
     if (!('kind' in turn)) {
       if (!turn.waited) return turn;
       const done = await present().catch(async (error: unknown) => {

@@ -101,14 +101,39 @@ export interface Lease {
   release(outcome?: Outcome): Promise<void>;
 }
 
+/** How one comes by a lease. */
+export interface LeaseRequest {
+  readonly key: string;
+  /** A failure is told to those of the same scope alone. */
+  readonly scope: string;
+  readonly signal: AbortSignal;
+  /** Called when somebody else holds the key, with the address of that replica, where it has one. Maybe more than once. */
+  readonly onHeld?: (address: string) => void;
+}
+
 /** One holder a key among all that share the lock service. */
 export interface Lock {
   /**
    * Waits its turn, as long as others hold the key: resolves with the lease, or with the outcome that its holder told
-   * meanwhile or a moment ago. A failure is told to those of the same `scope` alone. Throws the signal's reason when it
-   * aborts. A lock service that is down grants at once.
+   * meanwhile or a moment ago. Throws the signal's reason when it aborts. A lock service that is down grants at once.
    */
-  acquire(key: string, scope: string, signal: AbortSignal): Promise<Lease | Outcome>;
+  acquire(request: LeaseRequest): Promise<Lease | Outcome>;
+}
+
+/** A fill that another replica leads, as its bytes come there. */
+export interface PeerFill {
+  /** Bytes in all, where the leader knows. */
+  readonly size: number | undefined;
+  /** Ends when the leader has checked all bytes. Throws when either end breaks. Leaving it frees the connection. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** What was checked; to be asked for when the body has ended. Throws when the leader did not say. */
+  record(): ContentRecord;
+}
+
+/** Reaches the other replicas. */
+export interface Peers {
+  /** Throws when that replica cannot be reached or has no such fill. */
+  open(address: string, key: string, signal: AbortSignal): Promise<PeerFill>;
 }
 
 export interface Clock {

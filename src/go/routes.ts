@@ -138,8 +138,17 @@ async function send(
     'maxAgeMs' in served
       ? `public, max-age=${String(Math.floor(served.maxAgeMs / 1000))}`
       : IMMUTABLE;
-  const { body, record } = served;
+  const { body, record, url } = served;
+  // small files are worth no second request
+  const elsewhere = url && name.kind === 'file' && name.ext === 'zip' ? { url } : {};
   const stale =
     served.outcome === 'stale' ? { headers: { Warning: '110 larder "Response is Stale"' } } : {};
-  await serve(req, res, context, client, { body, record, contentType, cacheControl, ...stale });
+  await serve(req, res, context, client, {
+    body,
+    record,
+    contentType,
+    cacheControl,
+    ...elsewhere,
+    ...stale,
+  });
 }

@@ -14,6 +14,8 @@ export interface Representation {
   readonly cacheControl: string;
   /** What the protocol knows its bytes by, in quotes; without it, their SHA-256. */
   readonly etag?: string;
+  /** Where a client may read it by itself, instead of here. */
+  readonly url?: () => Promise<string>;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -56,6 +58,10 @@ export async function serve(
       : isHead
         ? 'whole'
         : chooseRange(req.headers, body.size, validators);
+    if (representation.url && !isHead && part !== 'unchanged') {
+      redirect(res, context, representation, await representation.url());
+      return;
+    }
     writeHead(res, context, representation, part);
     if (isHead || part === 'unchanged' || part === 'unsatisfiable') {
       res.end();
@@ -81,6 +87,25 @@ function breakOff(req: IncomingMessage, res: ServerResponse, size: number | unde
   if (req.httpVersion === '1.0' && size === undefined && !('encrypted' in socket))
     socket.resetAndDestroy();
   res.destroy();
+}
+
+/** The address has a signature that reads for a while, and does so without a `Range` too: nobody is to keep it. */
+function redirect(
+  res: ServerResponse,
+  context: RequestContext,
+  { headers }: Representation,
+  location: string,
+): void {
+  context.outcome = 'redirect';
+  res.writeHead(307, {
+    'X-Request-Id': context.requestId,
+    'X-Larder-Cache': context.outcome,
+    'Cache-Control': 'no-store',
+    'Content-Length': 0,
+    ...headers,
+    Location: location,
+  });
+  res.end();
 }
 
 type Part = ReturnType<typeof chooseRange> | 'unchanged';
@@ -138,8 +163,8 @@ function endWith(res: ServerResponse, context: RequestContext, bytes: Uint8Array
 }
 
 /**
- * A chunk is valid until the next is asked for: each is waited for until the kernel has it. Throws when the chunks are
- * not as long as the head has announced: a client would wait for ever, or take the rest for another answer.
+ * Sends a body of which the head is written. Throws when the chunks are not as long as that has announced: a client would
+ * wait for ever, or take the rest for another answer.
  */
 async function send(
   res: ServerResponse,
@@ -147,28 +172,43 @@ async function send(
   chunks: AsyncIterable<Uint8Array>,
   length: number | undefined,
 ): Promise<void> {
+  const before = context.bytes;
+  await sendChunks(res, context, chunks, length);
+  if (res.destroyed) return;
+  if (context.bytes - before < (length ?? 0)) throw new Error('fewer bytes than announced');
+  res.end();
+}
+
+/**
+ * A chunk is valid until the next is asked for: each is waited for until the kernel has it. Throws when the client leaves,
+ * what the chunks throw, and when there are more bytes than `most`. The caller ends the answer.
+ */
+export async function sendChunks(
+  res: ServerResponse,
+  context: RequestContext,
+  chunks: AsyncIterable<Uint8Array>,
+  most = Infinity,
+): Promise<void> {
   // the head goes out before the first chunk comes
   res.flushHeaders();
-  let left = length ?? Infinity;
+  let left = most;
   for await (const chunk of chunks) {
     if (res.destroyed) return;
     left -= chunk.length;
     if (left < 0) throw new Error('more bytes than announced');
     context.bytes += chunk.length;
     await new Promise<void>((resolve, reject) => {
-      const left = () => {
+      const leave = () => {
         reject(new Error('the client left'));
       };
-      res.once('close', left);
+      res.once('close', leave);
       res.write(chunk, (error) => {
-        res.off('close', left);
+        res.off('close', leave);
         if (error) reject(error);
         else resolve();
       });
     });
   }
-  if (left > 0 && length !== undefined) throw new Error('fewer bytes than announced');
-  res.end();
 }
 
 interface Facts {

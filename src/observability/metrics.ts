@@ -193,6 +193,10 @@ function engineListener(registers: Registry[]): Listener {
     'larder_unverified_total',
     'Content kept on which the checksum database had no say.',
   );
+  const lockFailures = counter(
+    'larder_lock_service_failures_total',
+    'Times that Redis went away, and locks held within this process alone.',
+  );
   const hostLabel = bounded(mostHosts);
   return {
     fillEnded({ outcome, bytes, ms }) {
@@ -210,6 +214,9 @@ function engineListener(registers: Registry[]): Listener {
     },
     storeFailed({ operation }) {
       storeErrors.inc({ operation });
+    },
+    lockService({ up }) {
+      if (!up) lockFailures.inc();
     },
     unverified() {
       unverified.inc();

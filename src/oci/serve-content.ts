@@ -10,6 +10,7 @@ import { digestText, type Digest } from './digest.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 
+const BLOB = 'application/octet-stream';
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 
 /** How a manifest goes out that was asked for by a tag. */
@@ -30,7 +31,7 @@ export class OciContent {
 
   async blob(exchange: OciExchange, digest: Digest): Promise<void> {
     const served = await this.#get('blob', exchange, digest);
-    await this.#send(exchange, served, digest, 'application/octet-stream');
+    await this.#send(exchange, served, digest, BLOB);
   }
 
   async manifest(exchange: OciExchange, digest: Digest, byTag?: ByTag): Promise<void> {
@@ -107,12 +108,12 @@ export class OciContent {
     const text = digestText(digest);
     const { contentType, size } = await fetcher.headManifest(repository.path, text, client.signal);
     const served: Served = { outcome: 'miss', body: headBody(size), record: undefined };
-    await this.#send(exchange, served, digest, contentType ?? 'application/octet-stream');
+    await this.#send(exchange, served, digest, contentType ?? BLOB);
   }
 
   async #send(
     { req, res, context, client, repository }: OciExchange,
-    { outcome, body, record }: Served,
+    { outcome, body, record, url }: Served,
     digest: Digest,
     contentType: string,
     byTag?: ByTag,
@@ -125,6 +126,8 @@ export class OciContent {
       contentType,
       cacheControl: byTag?.cacheControl ?? IMMUTABLE,
       etag: `"${text}"`,
+      // manifests are always answered here
+      ...(url && contentType === BLOB && { url }),
       headers: {
         'Docker-Content-Digest': text,
         'Docker-Distribution-API-Version': 'registry/2.0',

@@ -15,7 +15,10 @@ export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store
   return {
     async open(key) {
       const stored = await timely(store.open(key));
-      return stored && { ...stored, body: timelyBody(stored.body, call) };
+      if (stored === undefined) return undefined;
+      const { url } = stored;
+      const body = timelyBody(stored.body, call);
+      return { ...stored, body, ...(url && { url: () => timely(url()) }) };
     },
     record: (key) => timely(store.record(key)),
     stash: (key, source, record) => inTime(store.stash(key, source, record), stash),

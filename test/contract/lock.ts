@@ -11,7 +11,7 @@ const stored: Outcome = { kind: 'stored' };
 const failed: Outcome = { kind: 'failed', code: 'upstream_failed', message: 'no', retryAfterMs: 5 };
 
 const take = async (lock: Lock, key = 'k', scope = key): Promise<Lease> =>
-  expectLease(await lock.acquire(key, scope, never));
+  expectLease(await lock.acquire({ key, scope, signal: never }));
 
 /** Whether it comes while others do what they do in a moment. */
 async function comes(turn: Promise<unknown>): Promise<boolean> {
@@ -62,7 +62,9 @@ export function lockContract(name: string, make: () => Promise<readonly [Lock, L
       async (_, outcome) => {
         const [one, two] = await make();
         const lease = await take(one);
-        const waiting = [one, two, two].map((lock) => lock.acquire('k', 'k', never));
+        const waiting = [one, two, two].map((lock) =>
+          lock.acquire({ key: 'k', scope: 'k', signal: never }),
+        );
         expect(await comes(Promise.race(waiting))).toBe(false);
         await lease.release(outcome);
         expect(await Promise.all(waiting)).toEqual([outcome, outcome, outcome]);
@@ -74,7 +76,7 @@ export function lockContract(name: string, make: () => Promise<readonly [Lock, L
     it('tells a failure to those of its scope, while others take their turn', async () => {
       const [one, two] = await make();
       const lease = await take(one, 'k', 'mine');
-      const other = two.acquire('k', 'theirs', never);
+      const other = two.acquire({ key: 'k', scope: 'theirs', signal: never });
       expect(await comes(other)).toBe(false);
       await lease.release(failed);
       await expectLease(await other).release(stored);
@@ -83,7 +85,7 @@ export function lockContract(name: string, make: () => Promise<readonly [Lock, L
     it('without an outcome the next one tries for itself', async () => {
       const [one, two] = await make();
       const lease = await take(one);
-      const next = two.acquire('k', 'k', never);
+      const next = two.acquire({ key: 'k', scope: 'k', signal: never });
       expect(await comes(next)).toBe(false);
       await lease.release();
       await expectLease(await next).release();
@@ -93,7 +95,9 @@ export function lockContract(name: string, make: () => Promise<readonly [Lock, L
       const [one, two] = await make();
       const lease = await take(one);
       const waiter = new AbortController();
-      const gone = Promise.allSettled([two.acquire('k', 'k', waiter.signal)]);
+      const gone = Promise.allSettled([
+        two.acquire({ key: 'k', scope: 'k', signal: waiter.signal }),
+      ]);
       const behind = take(two);
       waiter.abort(left);
       expect(await gone).toEqual([{ status: 'rejected', reason: left }]);
@@ -104,14 +108,16 @@ export function lockContract(name: string, make: () => Promise<readonly [Lock, L
 
     it('gives nothing to who is aborted already', async () => {
       const [one] = await make();
-      await expect(one.acquire('k', 'k', AbortSignal.abort(left))).rejects.toBe(left);
+      await expect(
+        one.acquire({ key: 'k', scope: 'k', signal: AbortSignal.abort(left) }),
+      ).rejects.toBe(left);
       await (await take(one)).release();
     });
 
     it('an abort after the lease is given changes nothing', async () => {
       const [one, two] = await make();
       const holder = new AbortController();
-      const lease = expectLease(await one.acquire('k', 'k', holder.signal));
+      const lease = expectLease(await one.acquire({ key: 'k', scope: 'k', signal: holder.signal }));
       holder.abort(left);
       const next = take(two);
       expect(await comes(next)).toBe(false);

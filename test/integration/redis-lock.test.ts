@@ -39,7 +39,8 @@ async function twoLocks(url: string) {
   return [one.lock, two.lock] as const;
 }
 
-const take = async (lock: Lock, key = 'k') => expectLease(await lock.acquire(key, key, never));
+const take = async (lock: Lock, key = 'k') =>
+  expectLease(await lock.acquire({ key, scope: key, signal: never }));
 const comes = (turn: Promise<unknown>) => Promise.race([turn.then(() => true), sleep(50, false)]);
 
 describe('one Redis', () => {
@@ -91,10 +92,10 @@ describe('one Redis', () => {
     const failed: Outcome = { kind: 'failed', code: 'not_found', message: 'gone' };
     const lease = await take(one.lock);
     await lease.release(failed);
-    expect(await two.lock.acquire('k', 'k', never)).toEqual(failed);
-    expect(await two.lock.acquire('k', 'k', never)).toEqual(failed);
+    expect(await two.lock.acquire({ key: 'k', scope: 'k', signal: never })).toEqual(failed);
+    expect(await two.lock.acquire({ key: 'k', scope: 'k', signal: never })).toEqual(failed);
     await eventually('it is no news any more', async () => {
-      const turn = await two.lock.acquire('k', 'k', never);
+      const turn = await two.lock.acquire({ key: 'k', scope: 'k', signal: never });
       if ('kind' in turn) return false;
       await turn.release();
       return true;

@@ -40,7 +40,7 @@ export async function serve({ go = plane, readiness, ...change }: Options = {}) 
     config: { host: '127.0.0.1', port: 0, tls: undefined, drainTimeoutMs: 10_000, ...change },
     logger: pino({ base: null, formatters: { level: (level) => ({ level }) } }, stream),
     metrics,
-    readiness: readiness ?? (() => Promise.resolve({ ready: true, reasons: [] })),
+    readiness: readiness ?? (() => Promise.resolve({ ready: true, reasons: [], warnings: [] })),
     planes: [go],
   });
   const base = await server.listen();

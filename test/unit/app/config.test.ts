@@ -36,6 +36,11 @@ describe('defaults', () => {
       storage: 'file',
       storageDir: resolve('data'),
       spoolDir: resolve('data/.spool'),
+      s3: undefined,
+      redisUrl: undefined,
+      redisPrefix: 'larder:',
+      leaseTimeMs: 10_000,
+      peer: undefined,
       go: {
         upstream: 'https://proxy.test',
         private: [],
@@ -113,8 +118,8 @@ describe('values', () => {
     ['LARDER_PORT', '-1', /from 1 to 65535/],
     ['LARDER_PORT', 'tcp://10.0.0.1:3000', /from 1 to 65535/],
     ['LARDER_HOST', 'a b', /127\.0\.0\.1/],
-    ['LARDER_STORAGE', 's3', /not built yet.*LARDER_STORAGE_DIR/],
-    ['LARDER_STORAGE', 'disk', /give file/],
+    ['LARDER_STORAGE', 'disk', /give file or s3/],
+    ['LARDER_LEASE_TIME', '10', /30s/],
     ['LARDER_GO_READ_AHEAD', 'zip', /none, mod or all/],
     ['LARDER_GO_SUMDB_POLICY', 'maybe', /keep or require/],
     ['LARDER_LOG_LEVEL', 'loud', /trace, debug, info/],
@@ -127,6 +132,28 @@ describe('values', () => {
     expect(problems).toHaveLength(1);
     expect(problems[0]).toContain(`${name}="${value}"`);
     expect(problems[0]).toMatch(hint);
+  });
+
+  const s3 = { LARDER_STORAGE: 's3', LARDER_S3_BUCKET: 'b' };
+
+  test.each<[Record<string, string>, RegExp]>([
+    [{ LARDER_STORAGE: 's3' }, /^LARDER_S3_BUCKET is not set/],
+    [{ LARDER_S3_BUCKET: 'b' }, /^LARDER_S3_BUCKET is set, and LARDER_STORAGE is not s3/],
+    [{ ...s3, LARDER_STORAGE_DIR: '/d' }, /^LARDER_STORAGE_DIR is of LARDER_STORAGE=file/],
+    [{ ...s3, LARDER_S3_ACCESS_KEY_ID: 'x' }, /go together/],
+    [{ ...s3, LARDER_S3_ENDPOINT: 's3.test' }, /https:\/\/s3.example.com/],
+    [{ LARDER_PEER_URL: 'http://a' }, /go together/],
+    [{ LARDER_PEER_URL: 'http://a', LARDER_PEER_SECRET: 's' }, /find each other by Redis/],
+    [{ ...s3, LARDER_S3_REDIRECT: 'yes' }, /true or false/],
+    [{ ...s3, LARDER_S3_DISK_CACHE: '5 GB' }, /50GiB/],
+  ])('%j is refused with a hint', (given, hint) => {
+    expect(problemsOf(given)).toEqual([expect.stringMatching(hint)]);
+  });
+
+  test('S3 keeps bodies in flight in the folder for temporary files', () => {
+    const config = loadConfig({ ...go, ...s3, LARDER_PORT: '3001', LARDER_S3_DISK_CACHE: '1GiB' });
+    expect(config.spoolDir).toMatch(/larder-3001$/);
+    expect(config.s3).toMatchObject({ bucket: 'b', region: 'us-east-1', diskCache: 1024 ** 3 });
   });
 
   test('TLS takes both files or none', () => {
@@ -210,7 +237,7 @@ describe('problems', () => {
     ['larder_port', /did you mean LARDER_PORT\?/],
     ['LARDER_PORT_3000_TCP', /enableServiceLinks/],
     ['LARDER_SERVICE_HOST', /enableServiceLinks/],
-    ['LARDER_S3_BUCKET', /not a setting of this version/],
+    ['LARDER_KITCHEN', /not a setting of this version/],
   ])('%s is no setting', (name, hint) => {
     expect(problemsOf({ [name]: '1' })).toEqual([expect.stringMatching(hint)]);
   });

@@ -110,6 +110,9 @@ describe('the listener', () => {
     metrics.listener.staleServed?.({ key, error: new Error('down') });
     metrics.listener.unverified?.({ key, reason: 'no record' });
     metrics.listener.storeFailed?.({ key, operation: 'stash', error: new Error('full') });
+    metrics.listener.lockService?.({ up: false, reason: 'gone' });
+    metrics.listener.lockService?.({ up: true });
+    expect(await samples('larder_lock_service_failures_total')).toEqual(['1']);
     expect(await samples('larder_stale_served_total')).toEqual(['1']);
     expect(await samples('larder_unverified_total')).toEqual(['1']);
     expect(await samples('larder_store_errors_total')).toEqual(['{operation="stash"} 1']);

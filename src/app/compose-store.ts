@@ -1,0 +1,116 @@
+// The stores' part of the composition: where bytes are kept, and what is nearer than that.
+
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { LarderError } from '../engine/errors.ts';
+import type { Listener, Store } from '../engine/ports.ts';
+import { diskCached } from '../storage/disk-cache.ts';
+import { FileStore } from '../storage/file.ts';
+import { withFormat } from '../storage/format.ts';
+import { hot } from '../storage/hot.ts';
+import { S3Store } from '../storage/s3-store.ts';
+import { withTimeout } from '../storage/timeout.ts';
+import type { Config } from './config.ts';
+import { deadline } from './duration.ts';
+import type { S3Settings } from './s3-settings.ts';
+import { StartError, fileReason } from './start-error.ts';
+
+/** Bytes from which on a client may be sent to the bucket itself. */
+const REDIRECT_ABOVE = 1024 ** 2;
+
+export interface ComposedStore {
+  readonly store: Store;
+  /** Resolves when the place itself answers. Throws LarderError `store_failed`. */
+  check(): Promise<void>;
+  /** To be called when nothing uses the store any more. */
+  close(): Promise<void>;
+}
+
+/**
+ * Throws StartError when a folder cannot be used, and LarderError `unsupported` when another version wrote the store. A
+ * bucket that cannot be reached is no reason not to start.
+ */
+export async function composeStore(
+  config: Config,
+  listener: Pick<Required<Listener>, 'storeFailed'>,
+): Promise<ComposedStore> {
+  const timeouts = {
+    call: deadline(config.storeTimeoutMs),
+    stash: deadline(config.fillTimeoutMs),
+  };
+  const { place, close } = config.s3
+    ? bucket(config.s3, timeouts.call, listener)
+    : await folder(config.storageDir, listener);
+  const formatted = withFormat(withTimeout(place, timeouts));
+  await formatted.ready().catch((error: unknown) => {
+    const isAway = error instanceof LarderError && error.code === 'store_failed';
+    if (!isAway || config.s3 === undefined) throw error;
+    listener.storeFailed({ key: 'format.json', operation: 'start', error });
+  });
+  const diskCache = config.s3?.diskCache ?? 0;
+  const near =
+    diskCache === 0
+      ? formatted
+      : diskCached(formatted, {
+          folder: path.join(config.spoolDir, 'cache'),
+          maxBytes: diskCache,
+          failed: (error) => {
+            listener.storeFailed({ key: '', operation: 'cache', error });
+          },
+        });
+  return { store: hot(near), check: () => formatted.check(), close };
+}
+
+async function folder(root: string, listener: Pick<Required<Listener>, 'storeFailed'>) {
+  prepareFolder('LARDER_STORAGE_DIR', root);
+  const files = new FileStore(root, (key, error) => {
+    listener.storeFailed({ key, operation: 'sync', error });
+  });
+  await files.sweep();
+  return { place: files, close: () => files.close() };
+}
+
+function bucket(
+  { bucket: name, prefix, region, endpoint, forcePathStyle, credentials, redirect }: S3Settings,
+  callTimeoutMs: number,
+  listener: Pick<Required<Listener>, 'storeFailed'>,
+) {
+  const store = new S3Store({
+    bucket: name,
+    prefix,
+    region,
+    forcePathStyle,
+    callTimeoutMs,
+    ...(endpoint !== undefined && { endpoint }),
+    ...(credentials !== undefined && { credentials }),
+    ...(redirect && { redirectAbove: REDIRECT_ABOVE }),
+  });
+  store.sweep().catch((error: unknown) => {
+    listener.storeFailed({ key: '', operation: 'sweep', error });
+  });
+  const close = () => {
+    store.close();
+    return Promise.resolve();
+  };
+  return { place: store, close };
+}
+
+/** Throws StartError. */
+export function prepareFolder(name: string, folder: string): void {
+  try {
+    makeFolder(folder);
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw new StartError(
+      `${name}="${folder}" cannot be written: ${fileReason(error)}. Give a folder that can, or make this one so.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Step by step: Node's own recursive mkdir never returns below a folder such as /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  makeFolder(path.dirname(folder));
+  mkdirSync(folder);
+}
