@@ -77,8 +77,9 @@ async function answers(base: string): Promise<boolean> {
     const response = await fetch(`${base}/`, { signal: AbortSignal.timeout(2000) });
     await response.arrayBuffer();
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    // one that speaks something else breaks off
+    return (error as { cause?: { code?: string } }).cause?.code === 'UND_ERR_SOCKET';
   }
 }
 

@@ -11,17 +11,19 @@ export interface Result {
   readonly residentBytes: number;
 }
 
-/** Asks each server for one path, `rounds` times, after a second that does not count. */
+/** Asks each server for one path, or one of its own, `rounds` times, after a second that does not count. */
 export async function measureInTurn(
   servers: readonly Server[],
-  path: string,
+  asked: string | ((server: Server) => string),
   shape: Load,
   rounds: number,
 ): Promise<Result[]> {
+  const pathOf = (server: Server) => (typeof asked === 'string' ? asked : asked(server));
   const results = servers.map((server) => ({ server, rounds: new Array<Throughput>() }));
-  for (const { server } of results) await load(server, path, { ...shape, seconds: 1 });
+  for (const { server } of results) await load(server, pathOf(server), { ...shape, seconds: 1 });
   for (let round = 1; round <= rounds; round++) {
     for (const { server, rounds } of results) {
+      const path = pathOf(server);
       const result = await load(server, path, shape);
       rounds.push(result);
       progress(
@@ -37,11 +39,15 @@ export async function measureInTurn(
   }));
 }
 
-/** A table of requests a second. `what` is the head of its first column; the first result is bare node's. */
-export function requestsTable(what: string, results: readonly Result[]): string {
+/** A table of requests a second. `what` is the head of its first column; the others are compared with the first result. */
+export function requestsTable(
+  what: string,
+  results: readonly Result[],
+  first = 'bare node',
+): string {
   const rate = ({ rounds }: Result): number[] => rounds.map((round) => round.requestsPerSecond);
   const cost = ({ rounds }: Result): number[] => rounds.map((round) => round.cpuPerRequest * 1e6);
-  const head = ['requests/s', 'best', 'of bare node', 'CPU µs a request', 'best', 'memory'];
+  const head = ['requests/s', 'best', `of ${first}`, 'CPU µs a request', 'best', 'memory'];
   return rows(what, head, results, (result, first) => [
     count(median(rate(result))),
     count(Math.max(...rate(result))),
@@ -53,11 +59,11 @@ export function requestsTable(what: string, results: readonly Result[]): string 
 }
 
 /** The same for bytes a second. */
-export function bytesTable(what: string, results: readonly Result[]): string {
+export function bytesTable(what: string, results: readonly Result[], first = 'bare node'): string {
   const rate = ({ rounds }: Result): number[] =>
     rounds.map((round) => round.bytesPerSecond / 2 ** 20);
   const cost = ({ rounds }: Result): number[] => rounds.map((round) => round.cpuPerByte * 2 ** 30);
-  const head = ['MiB/s', 'best', 'of bare node', 'CPU s a GiB', 'best', 'memory'];
+  const head = ['MiB/s', 'best', `of ${first}`, 'CPU s a GiB', 'best', 'memory'];
   return rows(what, head, results, (result, first) => [
     count(median(rate(result))),
     count(Math.max(...rate(result))),

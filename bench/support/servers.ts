@@ -14,17 +14,26 @@ export const cacheDir = path.join(tmpdir(), 'larder-bench');
 const fromHere = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 const PATH = process.env['PATH'] ?? '';
 
+export type Settings = Readonly<Record<string, string>>;
+
 /** URLs: a Go proxy, a registry. */
 interface Upstreams {
   readonly go?: string;
   readonly images?: string;
 }
 
-/** Larder as it was built, with its settings as they are but for what it asks, and no checksum database. */
-export function startLarder(dir: string, upstreams: Upstreams): Promise<Server> {
+/**
+ * Larder as it was built, with its settings as they are but for what it asks, no checksum database, and `settings`: on files
+ * in its folder, unless these say otherwise.
+ */
+export function startLarder(
+  dir: string,
+  upstreams: Upstreams,
+  { name = 'Larder', settings }: { name?: string; settings?: (port: number) => Settings } = {},
+): Promise<Server> {
   mkdirSync(dir, { recursive: true });
   return startServer({
-    name: 'Larder',
+    name,
     command: process.execPath,
     args: () => [fromHere('../../dist/main.js'), 'serve'],
     env: (port) => ({
@@ -32,7 +41,8 @@ export function startLarder(dir: string, upstreams: Upstreams): Promise<Server> 
       HOME: dir,
       LARDER_HOST: '127.0.0.1',
       LARDER_PORT: String(port),
-      LARDER_STORAGE_DIR: path.join(dir, 'store'),
+      LARDER_SPOOL_DIR: path.join(dir, 'spool'),
+      ...(settings?.(port) ?? { LARDER_STORAGE_DIR: path.join(dir, 'store') }),
       LARDER_GO_UPSTREAM: upstreams.go ?? 'off',
       LARDER_GO_SUMDB: 'off',
       ...(upstreams.images && { LARDER_OCI_UPSTREAMS: `registry.test=${upstreams.images}` }),
@@ -58,6 +68,53 @@ async function peerProgram(peer: string, variable: string): Promise<string> {
   }
   return program;
 }
+
+/** What a bucket on loopback is opened with. */
+export const BUCKET = 'larder';
+export const KEYS = { accessKeyId: 'larder', secretAccessKey: 'only-for-benchmarks' } as const;
+
+/** The program of scripts/install-servers.sh. */
+const versitygw = path.join(tmpdir(), 'larder-go-tools', 'versitygw-v1.0.14');
+
+/** A small S3 server over a folder, with one bucket. */
+export async function startS3(dir: string): Promise<Server> {
+  await run('bash', [fromHere('../../scripts/install-servers.sh')]);
+  const buckets = path.join(dir, 'buckets');
+  mkdirSync(path.join(buckets, BUCKET), { recursive: true });
+  return startServer({
+    name: 'the S3 server itself',
+    command: versitygw,
+    args: (port) => ['--port', `127.0.0.1:${String(port)}`, '--quiet', 'posix', buckets],
+    env: () => ({
+      PATH,
+      HOME: dir,
+      ROOT_ACCESS_KEY: KEYS.accessKeyId,
+      ROOT_SECRET_KEY: KEYS.secretAccessKey,
+    }),
+    log: path.join(dir, 's3.log'),
+  });
+}
+
+/** Redis, which keeps nothing. It breaks a connection that speaks HTTP: that it does so shows that it is there. */
+export function startRedis(dir: string): Promise<Server> {
+  return startServer({
+    name: 'Redis',
+    command: 'redis-server',
+    args: (port) => ['--port', String(port), '--bind', '127.0.0.1', '--save', ''],
+    env: () => ({ PATH }),
+    log: path.join(dir, 'redis.log'),
+  });
+}
+
+/** Settings of a replica on that bucket. */
+export const onBucket = (s3: Server): Settings => ({
+  LARDER_STORAGE: 's3',
+  LARDER_S3_BUCKET: BUCKET,
+  LARDER_S3_ENDPOINT: s3.base,
+  LARDER_S3_FORCE_PATH_STYLE: 'true',
+  LARDER_S3_ACCESS_KEY_ID: KEYS.accessKeyId,
+  LARDER_S3_SECRET_ACCESS_KEY: KEYS.secretAccessKey,
+});
 
 export function startGoproxy(program: string, dir: string, upstream: string): Promise<Server> {
   const temp = path.join(dir, 'tmp');
