@@ -7,9 +7,9 @@ scripts=$(cd "$(dirname "$0")" && pwd)
 . "$scripts/debian.sh"
 
 programs=(ceph ceph-mon ceph-osd radosgw swift-account-server swift-container-server swift-object-server
-  swift-proxy-server memcached redis-server redis-sentinel redis-cli)
+  swift-proxy-server memcached redis-server redis-cli)
 packages=(ceph-common ceph-mon ceph-osd radosgw swift-account swift-container swift-object
-  swift-proxy memcached redis-server redis-sentinel redis-tools)
+  swift-proxy memcached redis-server redis-tools)
 # where the tests look for it, beside the Go programs that they build themselves
 versitygw=${TMPDIR:-/tmp}/larder-go-tools/versitygw-v1.0.14
 
@@ -19,8 +19,9 @@ missing() {
   for program in "${programs[@]}"; do
     command -v "$program" >/dev/null || lacking+=("$program")
   done
-  local IFS=,
-  echo "${lacking[*]//,/, }"
+  [ ${#lacking[@]} -eq 0 ] && return
+  printf '%s' "${lacking[0]}"
+  [ ${#lacking[@]} -eq 1 ] || printf ', %s' "${lacking[@]:1}"
 }
 
 # Services, by the beginning of their units' names, and the packages that bring them: the servers, and what they depend on.

@@ -125,7 +125,10 @@ it('fails when a URL does not come', async () => {
     const stored = await store.open(key);
     return stored && { ...stored, url: () => new Promise<never>(() => undefined) };
   };
-  const stored = await withTimeout(Object.assign(hanging, { open }), { call: 100, stash: 100 }).open(key);
+  const stored = await withTimeout(Object.assign(hanging, { open }), {
+    call: 100,
+    stash: 100,
+  }).open(key);
   await expect(stored?.url?.()).rejects.toMatchObject(failed);
   stored?.body.close();
 });
