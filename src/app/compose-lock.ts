@@ -27,7 +27,7 @@ export async function composeLock(
   return {
     lock: new RedisLock(service, deadline(leaseTimeMs), peer?.url),
     warnings: () =>
-      service.up ? [] : ['Redis cannot be used: each replica fetches for itself meanwhile.'],
+      service.connected ? [] : ['Redis cannot be used: each replica fetches for itself meanwhile.'],
     close: () => {
       service.close();
     },

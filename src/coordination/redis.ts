@@ -62,6 +62,11 @@ export class RedisService {
     return this.#up;
   }
 
+  /** Whether it can be used now, as far as is known without asking it. */
+  get connected(): boolean {
+    return this.#up && this.#client.status === 'ready';
+  }
+
   /**
    * Runs a script. Throws RedisAway. `late` gets a reply that comes when nobody waits for it any more.
    */

@@ -38,6 +38,8 @@ export interface ErrorDetails {
   /** Milliseconds after which a new attempt makes sense. */
   retryAfterMs?: number;
   outcome?: CacheOutcome;
+  /** Another one found it out, a moment ago. */
+  told?: boolean;
 }
 
 /** An error of the domain: `message` is one clear sentence for a person, without secrets. */
@@ -46,11 +48,13 @@ export class LarderError extends Error {
   readonly code: ErrorCode;
   readonly retryAfterMs: number | undefined;
   readonly outcome: CacheOutcome;
+  readonly told: boolean;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.retryAfterMs = details.retryAfterMs;
+    this.told = details.told ?? false;
     this.outcome = details.outcome ?? (code === 'invalid' ? 'bypass' : 'miss');
   }
 }

@@ -20,7 +20,9 @@ export class Failures {
   remember(key: string, error: unknown): void {
     if (!(error instanceof LarderError) || error.code === 'overloaded') return;
     const absent = error.code === 'not_found';
-    const ms = absent ? this.#negativeTtlMs : FAILURE_MS;
+    // what was told may be older than what is known here since
+    const lasting = absent && !error.told ? Infinity : FAILURE_MS;
+    const ms = absent ? Math.min(this.#negativeTtlMs, lasting) : FAILURE_MS;
     if (ms === 0) return;
     const shared = absent
       ? new LarderError('not_found', error.message, { outcome: 'negative' })

@@ -28,6 +28,11 @@ export interface Check {
    * in the record.
    */
   verify(source: StashSource, size: number, sha256: string): Promise<Record<string, string>>;
+  /**
+   * Called last: whether checked bytes go with what is stored already. Throws LarderError `bad_content`, and `store_failed`
+   * where that cannot be found out: then they reach their readers, and are not kept.
+   */
+  compare?(sha256: string, extra: Readonly<Record<string, string>>): Promise<void>;
 }
 
 /** A piece of content that may be fetched: its name, and what its protocol knows of it. */
@@ -81,6 +86,8 @@ export class Fill {
   /** Set when another holder of the lease has stored it meanwhile. */
   #present = false;
   #stored = false;
+  /** Unset when the store cannot say what is there already. */
+  #mayKeep = true;
 
   constructor(ports: FillPorts, request: ContentRequest) {
     this.#ports = ports;
@@ -279,8 +286,19 @@ export class Fill {
     if (size !== (announced ?? size)) throw this.#otherLength(String(size));
     const sha256 = this.#hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
+    await this.#compare(check, sha256, extra);
     const time = new Date(this.#ports.now()).toISOString();
     this.#record = { size, sha256, time, source: fetched.source, extra };
+  }
+
+  async #compare(check: Check, sha256: string, extra: Record<string, string>): Promise<void> {
+    try {
+      await check.compare?.(sha256, extra);
+    } catch (error) {
+      if (!(error instanceof LarderError) || error.code !== 'store_failed') throw error;
+      this.#mayKeep = false;
+      this.#ports.listener.storeFailed({ key: this.#request.key, operation: 'check', error });
+    }
   }
 
   #otherLength(sent: string): LarderError {
@@ -309,7 +327,7 @@ export class Fill {
     const letGo = () => {
       this.#spool.complete();
     };
-    if (record === undefined || lost.aborted) {
+    if (record === undefined || lost.aborted || !this.#mayKeep) {
       letGo();
       return;
     }

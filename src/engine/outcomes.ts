@@ -45,7 +45,8 @@ export async function leaseUnless(
     }
     if (turn.kind === 'failed') {
       const { code, message, retryAfterMs } = turn;
-      throw new LarderError(code, message, retryAfterMs === undefined ? {} : { retryAfterMs });
+      const details = { told: true, ...(retryAfterMs !== undefined && { retryAfterMs }) };
+      throw new LarderError(code, message, details);
     }
     if (await present()) return undefined;
   }

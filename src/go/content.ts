@@ -117,7 +117,7 @@ function checkInfo(bytes: Uint8Array, name: GoFileName): Record<string, string> 
 function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
   const lookup = sums.begin(name, signal);
   return {
-    async verify(source, _size, sha256) {
+    async verify(source) {
       const bytes = await bytesOf(source);
       if (!hasModuleLine(Buffer.from(bytes).toString())) {
         throw new LarderError(
@@ -127,10 +127,12 @@ function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: Abo
       }
       const h1 = goModHash(bytes);
       await lookup({ goModH1: h1 });
-      // last, so that of two files checked side by side the later one sees the other
+      return { h1 };
+    },
+    // last, so that of two files checked side by side the later one sees the other
+    async compare(sha256) {
       const zip = await records.record(keyOf({ ...name, ext: 'zip' }));
       refuseMix(name, zip?.extra['goMod'], sha256);
-      return { h1 };
     },
   };
 }
@@ -146,9 +148,12 @@ function zipCheck(
       const { module, version } = name;
       const { h1, goModSha256 } = await zips.check({ source, size, module, version }, signal);
       await lookup({ zipH1: h1 });
-      const mod = await records.record(keyOf({ ...name, ext: 'mod' }));
-      if (goModSha256 !== undefined) refuseMix(name, mod?.sha256, goModSha256);
       return goModSha256 === undefined ? { h1 } : { h1, goMod: goModSha256 };
+    },
+    async compare(_sha256, { goMod }) {
+      if (goMod === undefined) return;
+      const mod = await records.record(keyOf({ ...name, ext: 'mod' }));
+      refuseMix(name, mod?.sha256, goMod);
     },
   };
 }

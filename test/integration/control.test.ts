@@ -6,7 +6,9 @@ import { ask, raw, serve } from '../support/server.ts';
 describe('/readyz', () => {
   test('is 503 with the reasons', async () => {
     const reasons = ['The store cannot be reached.'];
-    const { base } = await serve({ readiness: () => Promise.resolve({ ready: false, reasons, warnings: [] }) });
+    const { base } = await serve({
+      readiness: () => Promise.resolve({ ready: false, reasons, warnings: [] }),
+    });
     const answer = await ask(base, '/readyz');
     expect(answer.status).toBe(503);
     expect(JSON.parse(answer.text)).toEqual({ ready: false, reasons, warnings: [] });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ErrorCode } from '../../../src/engine/errors.ts';
+import { LarderError, type ErrorCode } from '../../../src/engine/errors.ts';
 import { Failures } from '../../../src/engine/failures.ts';
 import { failure, ManualClock } from '../../support/engine.ts';
 
@@ -32,6 +32,22 @@ test.each(lasting)('%s is told again for %i ms, no longer', (code, ms) => {
   expect(failures.get('k')).toBeUndefined();
   failures.check('k');
 });
+
+test.each([
+  [30_000, 1000],
+  [500, 500],
+  [0, 0],
+])(
+  'with a negative time of %i ms, what another one found not to be there is so for %i ms',
+  (negativeTtlMs, ms) => {
+    const { clock, failures } = start(negativeTtlMs);
+    failures.remember('k', new LarderError('not_found', 'not there', { told: true }));
+    clock.advance(ms - 1);
+    expect(failures.get('k')?.code).toBe(ms === 0 ? undefined : 'not_found');
+    clock.advance(1);
+    expect(failures.get('k')).toBeUndefined();
+  },
+);
 
 test('what is not there is negative from the second time on', () => {
   const { failures } = start();

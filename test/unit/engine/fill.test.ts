@@ -249,6 +249,23 @@ describe('a fill that fails', () => {
     expect(await over()).toMatchObject([{ outcome: 'failed', code: 'a mistake' }]);
   });
 
+  test('by bytes that do not go with what is stored', async () => {
+    const one = content(key, bytes);
+    one.beginCheck = () => ({
+      verify: () => Promise.resolve({}),
+      compare: () => Promise.reject(failure('bad_content')),
+    });
+    const { fill, store, over } = start(one);
+    const joined = await Promise.allSettled([join(fill)]);
+    for (const each of joined) {
+      if (each.status === 'rejected') continue;
+      await expect(bytesOf(each.value.body)).rejects.toMatchObject({ code: 'bad_content' });
+      each.value.body.close();
+    }
+    expect(await over()).toMatchObject([{ outcome: 'failed', code: 'bad_content' }]);
+    expect(store.content.size).toBe(0);
+  });
+
   test('when there is no place for it', async () => {
     const admit = () => Promise.reject(failure('overloaded'));
     const one = content(key, bytes);
@@ -260,6 +277,23 @@ describe('a fill that fails', () => {
 });
 
 describe('a store that fails', () => {
+  test('to say what is there already: the bytes reach their clients and are not kept', async () => {
+    const one = content(key, bytes);
+    one.beginCheck = () => ({
+      verify: () => Promise.resolve({}),
+      compare: () => Promise.reject(failure('store_failed')),
+    });
+    const { fill, store, events, over } = start(one);
+    const { body } = await join(fill);
+    expect((await bytesOf(body)).equals(bytes)).toBe(true);
+    body.close();
+    expect(await over()).toMatchObject([{ outcome: 'failed', code: 'store_failed' }]);
+    expect(store.content.size).toBe(0);
+    expect(events).toContainEqual(
+      expect.objectContaining({ name: 'storeFailed', key, operation: 'check' }),
+    );
+  });
+
   test('spoils no transfer', async () => {
     const { fill, store, events, over } = start(content(key, bytes));
     store.refuse('stash');
