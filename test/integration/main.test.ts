@@ -39,7 +39,7 @@ describe('the command line', () => {
 
 describe('a start that fails says why, without a stack, and ends with 2', () => {
   test('all bad settings at once', async () => {
-    const env = { ...quiet, LARDER_PORT: 'x', LARDER_STORAGE: 's3', LARDER_PROT: '1' };
+    const env = { ...quiet, LARDER_PORT: 'x', LARDER_STORAGE: 'disk', LARDER_PROT: '1' };
     const run = await runLarder([], { env });
     expect(run).toMatchObject({ code: 2, stdout: '' });
     expect(run.stderr.trimEnd().split('\n')).toHaveLength(3);
