@@ -68,11 +68,12 @@ export function startDaemon(
 
 /** Waits until a URL is answered, whatever the answer. Throws when the daemon ends before. */
 export async function answering(url: string, daemon: Daemon): Promise<void> {
-  await eventually(`an answer of ${url}`, async () => {
+  const answered = async () => {
     const answer = await fetch(url).catch(() => undefined);
     await answer?.body?.cancel();
     return answer !== undefined || hasEnded(daemon);
-  });
+  };
+  await eventually(`an answer of ${url}`, answered, 60_000);
   daemon.throwIfEnded();
 }
 

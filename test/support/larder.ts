@@ -9,6 +9,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request } from './http.ts';
+import { storeOfRun } from './store-of-run.ts';
 import { atEnd, atExit, eventually, tempDir } from './tmp.ts';
 
 /** The sources, or what was built of them where TEST_PROGRAM says so. */
@@ -45,6 +46,7 @@ export interface RunningLarder {
   readonly base: string;
   readonly pid: number;
   readonly dir: string;
+  /** Of the file store. */
   readonly storageDir: string;
   readonly spoolDir: string;
   /** The lines of standard output that are JSON objects, so far. */
@@ -115,6 +117,12 @@ export async function runLarder(
   return { code, signal, stdout: stdout(), stderr: stderr() };
 }
 
+/** Where it keeps things: as the test says, else as the run of the tests says, else in a folder. */
+function storeSettings(dir: string, env: Settings): Settings {
+  if (env['LARDER_STORAGE'] !== undefined || env['LARDER_STORAGE_DIR'] !== undefined) return {};
+  return storeOfRun?.settings(dir) ?? { LARDER_STORAGE_DIR: join(dir, 'data') };
+}
+
 /** Starts `larder serve` and waits until it answers. It ends with the test or file. */
 export async function startLarderProcess({
   env = {},
@@ -122,6 +130,7 @@ export async function startLarderProcess({
   live = false,
 }: LarderOptions = {}): Promise<RunningLarder> {
   const port = await freePort();
+  const base = `http://127.0.0.1:${String(port)}`;
   const storageDir = join(dir, 'data');
   const spoolDir = join(dir, 'spool');
   const home = join(dir, 'home');
@@ -129,10 +138,11 @@ export async function startLarderProcess({
   const settings = {
     LARDER_HOST: '127.0.0.1',
     LARDER_PORT: String(port),
-    LARDER_STORAGE_DIR: storageDir,
     LARDER_SPOOL_DIR: spoolDir,
     LARDER_GO_UPSTREAM: 'off',
     LARDER_GO_SUMDB: 'off',
+    ...storeSettings(dir, env),
+    ...(env['LARDER_PEER_SECRET'] !== undefined && { LARDER_PEER_URL: base }),
     ...env,
   };
   const { child, ended, stdout, stderr } = spawnLarder(
@@ -149,7 +159,6 @@ export async function startLarderProcess({
       throw new Error(`Larder ended with code ${String(code)} during the tests:\n${stderr()}`);
     }
   });
-  const base = `http://127.0.0.1:${String(port)}`;
   let gone: Ended | undefined;
   void ended.then((end) => (gone = end));
   await eventually('Larder answers /healthz', async () => {

@@ -1,0 +1,98 @@
+// Three replicas on S3 and Redis as one: the short selection of what test/cluster tests at length (npm run test:cluster).
+
+import { expect, test } from 'vitest';
+import { Gate } from '../support/faults.ts';
+import { request } from '../support/http.ts';
+import { startRedis } from '../support/redis.ts';
+import {
+  Cluster,
+  herd,
+  readinessOf,
+  repliesOf,
+  tally,
+  whenReady,
+  whenWaiting,
+} from '../support/replicas.ts';
+import { whenStored } from '../support/replies.ts';
+import { cephServer } from '../support/s3-servers.ts';
+import { eventually } from '../support/tmp.ts';
+
+const MIB = 1024 * 1024;
+const KINDS = ['zip', 'blob'] as const;
+
+const server = await cephServer();
+const redis = await startRedis();
+const cluster = await Cluster.on(server, redis.url);
+const larders = await cluster.startThree({ LARDER_STORE_TIMEOUT: '2s' });
+
+test.for(KINDS)('60 clients over three replicas, one cold %s: one GET', async (kind) => {
+  const artifact = cluster[kind](4 * MIB);
+  expect(tally(await repliesOf(herd(larders, artifact.path, 60)), artifact.body)).toEqual({
+    right: 60,
+  });
+  expect(artifact.gets()).toMatchObject([{ state: 'done', sent: artifact.body.size }]);
+  expect(await cluster.audit()).toContain(artifact.key);
+});
+
+test('Redis is killed: pulls go on, each replica for itself; when it is back, one GET is enough', async () => {
+  await redis.kill();
+  try {
+    await whenReady(larders, 1);
+    for (const kind of KINDS) {
+      const artifact = cluster[kind](MIB);
+      expect(tally(await repliesOf(herd(larders, artifact.path, 12)), artifact.body)).toEqual({
+        right: 12,
+      });
+    }
+  } finally {
+    await redis.restart();
+  }
+  await whenReady(larders);
+  const artifact = cluster.zip(MIB);
+  expect(tally(await repliesOf(herd(larders, artifact.path, 12)), artifact.body)).toEqual({
+    right: 12,
+  });
+  expect(artifact.gets()).toHaveLength(1);
+});
+
+test('the bucket hangs in the middle of a fill: its clients get everything, others 503, until it is back', async () => {
+  const [leader, ...others] = larders;
+  const [running, cold] = [cluster.zip(4 * MIB), cluster.zip(1000)];
+  const gate = new Gate();
+  running.origin.fault(running.path, { holdAfter: 2 * MIB, gate });
+  const own = herd([leader], running.path, 5);
+  await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+  server.pause();
+  try {
+    gate.open();
+    expect(tally(await repliesOf(own), running.body)).toEqual({ right: 5 });
+    for (const { status, headers } of await repliesOf(herd(others, cold.path, 4))) {
+      expect([status, Number(headers['retry-after']) > 0]).toEqual([503, true]);
+    }
+    expect(await readinessOf(leader)).toMatchObject({ status: 503, ready: false });
+    expect(await request(leader.base, '/healthz')).toMatchObject({ status: 200 });
+  } finally {
+    server.resume();
+  }
+  await whenReady(larders);
+  for (const { base } of larders) await whenStored(base, cold.path);
+  await cluster.audit();
+});
+
+test('kill -9 of the leader in the middle of a fill: another one takes over', async () => {
+  const [leader, ...others] = larders;
+  const artifact = cluster.zip(4 * MIB);
+  const gate = new Gate();
+  artifact.origin.fault(artifact.path, { holdAfter: 2 * MIB, gate });
+  const own = herd([leader], artifact.path, 5);
+  await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+  const elsewhere = herd(others, artifact.path, 20);
+  await whenWaiting(others);
+  await leader.kill9();
+  gate.open();
+  expect(tally(await repliesOf(elsewhere), artifact.body)).toEqual({ right: 20 });
+  expect((await repliesOf(own)).map(({ complete }) => complete)).not.toContain(true);
+  expect(artifact.gets()).toMatchObject([{ state: 'broken' }, { state: 'done' }]);
+  for (const { base } of others) await whenStored(base, artifact.path);
+  expect(await cluster.audit()).toContain(artifact.key);
+});

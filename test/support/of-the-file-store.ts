@@ -1,0 +1,16 @@
+// A vitest setup file for the end-to-end tests on another store than the file store: leaves out the tests that are of that
+// store alone, each for a reason that the report shows.
+
+import { beforeEach } from 'vitest';
+
+/** By the name of the test, or of the group that it is in. */
+const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
+  'the store is a file tree that go reads by itself': 'a bucket is no tree of files',
+  'files that are gone from the store behind a warm memory':
+    'takes files out of the folder of the store',
+};
+
+beforeEach(({ task, skip }) => {
+  const reason = OF_THE_FILE_STORE[task.name] ?? OF_THE_FILE_STORE[task.suite?.name ?? ''];
+  if (reason !== undefined) skip(reason);
+});
