@@ -265,9 +265,9 @@ export class PullThrough {
   /** Notes with what is held that a check failed. A store that cannot keep that changes nothing for the client. */
   async #note(key: string, held: Answer, { code }: LarderError): Promise<void> {
     try {
-      if (code === 'not_found') await this.#answers.forget(key);
-      else if (code === 'upstream_forbidden' || code === 'upstream_unauthorized')
-        await this.#answers.expire(key);
+      // access that was withdrawn must not come back as a stale answer when the upstream is down later
+      if (code === 'not_found' || code === 'upstream_forbidden' || code === 'upstream_unauthorized')
+        await this.#answers.forget(key);
       // Larder's own trouble says nothing of the upstream
       else if (mayServeStale(code) && code !== 'overloaded')
         await this.#answers.markFailed(key, held, this.#clock.now());
