@@ -5,7 +5,8 @@ import { messageOf } from '../engine/errors.ts';
 import { systemClock, type Listener, type Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import type { UpstreamClient } from '../http/client.ts';
-import type { DataPlane, RequestContext } from '../http/context.ts';
+import type { DataPlane } from '../http/context.ts';
+import type { OnMistake } from '../http/mistakes.ts';
 import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
 import { RegistryFetcher } from '../oci/fetch-registry.ts';
 import { Links } from '../oci/links.ts';
@@ -24,7 +25,7 @@ export interface SharedParts {
   readonly listener: Required<Listener>;
   /** Name of this server in `Via`. */
   readonly via: string;
-  readonly onMistake: (error: unknown, context: RequestContext) => void;
+  readonly onMistake: OnMistake;
 }
 
 /** Throws StartError when the file with credentials cannot be used. */

@@ -1,6 +1,7 @@
 // The one connection to Redis. Redis is a convenience: what it does not answer within a moment is done without it, and
 // nobody asks it again until a probe in the background has seen it take a write.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { messageOf } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
@@ -9,8 +10,9 @@ import type { RedisTarget } from './redis-url.ts';
 
 /** An answer that takes longer counts as none. Milliseconds. */
 const LATE_MS = 250;
-/** Between probes of a Redis that is away, and the longest wait for it at the start. */
+/** Between probes of a Redis that is away. */
 const PROBE_MS = 500;
+/** Longest wait for it at the start. */
 const START_MS = 1000;
 
 type Script = keyof typeof SCRIPTS;
@@ -52,8 +54,14 @@ export class RedisService {
   static async open(parts: RedisParts): Promise<RedisService> {
     const service = new RedisService(parts);
     const until = Date.now() + START_MS;
-    while (!(await service.#probe()) && Date.now() < until) await pause(20);
-    if (!(await service.#probe())) service.#away('it cannot be reached');
+    while (!(await service.#probe())) {
+      if (Date.now() < until) {
+        await sleep(20);
+        continue;
+      }
+      service.#away('it cannot be reached');
+      break;
+    }
     return service;
   }
 
@@ -152,8 +160,6 @@ export class RedisService {
     );
   }
 }
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function open({ username, password, db, tls, kind }: RedisTarget, subscriber: boolean): Client {
   const options = {

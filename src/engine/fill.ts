@@ -171,13 +171,13 @@ export class Fill {
     const { lock, store, peers } = this.#ports;
     const { key, failureKey: scope } = this.#request;
     const { signal } = this.#abort;
-    let copy: { readonly done: Promise<boolean>; stop(): Promise<boolean> } | undefined;
+    let stopCopying: (() => Promise<boolean>) | undefined;
     const onHeld = (address: string) => {
-      if (peers) copy ??= this.#copying(peers, address);
+      if (peers) stopCopying ??= this.#copying(peers, address);
     };
     const stored = async () => (await store.record(key)) !== undefined;
     const lease = await leaseUnless(stored, lock, { key, scope, signal, onHeld });
-    const isCopied = await copy?.stop();
+    const isCopied = await stopCopying?.();
     if (lease === undefined) {
       if (!isCopied) await this.#fetchStored();
       this.#present = this.#stored = true;
@@ -197,16 +197,18 @@ export class Fill {
     }
   }
 
-  /** Takes the bytes from the replica that leads, as they come. Where that breaks, the store or the upstream has the rest. */
-  #copying(peers: Peers, address: string) {
+  /**
+   * Takes the bytes from the replica that leads, as they come; the result ends that, and says whether all is here. Where it
+   * breaks, the store or the upstream has the rest.
+   */
+  #copying(peers: Peers, address: string): () => Promise<boolean> {
     const stopping = new AbortController();
     const signal = AbortSignal.any([stopping.signal, this.#abort.signal]);
     const done = this.#copy(peers, address, signal).catch(() => false);
-    const stop = () => {
+    return () => {
       stopping.abort(new Error('the leader has ended'));
       return done;
     };
-    return { done, stop };
   }
 
   /** True when all is here and is what the leader checked. */
@@ -278,8 +280,8 @@ export class Fill {
     if (fetched.size !== undefined && fetched.size !== announced)
       throw this.#otherLength(String(fetched.size));
     // of bytes that a replica handed on before it went
-    const before = this.#spool.size;
-    const body = before === 0 ? fetched.body : unseen(fetched.body, before, this.#hash);
+    const before = { size: this.#spool.size, hash: this.#hash };
+    const body = before.size === 0 ? fetched.body : unseen(fetched.body, before, otherBytes);
     for await (const chunk of body) await this.#take(chunk);
     await this.#spool.flushed();
     const { size } = this.#spool;
@@ -358,3 +360,7 @@ export class Fill {
     this.#ports.listener.fillEnded({ key, outcome: 'failed', code, bytes, ms });
   }
 }
+
+const otherBytes = (): never => {
+  throw new LarderError('upstream_failed', 'the upstream sends other bytes than it sent before');
+};

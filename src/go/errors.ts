@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorCode, LarderError } from '../engine/errors.ts';
 import type { RequestContext } from '../http/context.ts';
 import { retryAfter } from '../http/retry-after.ts';
+import { sendSmall } from '../http/send-small.ts';
 
 /** DESIGN §2.2, Go side. Never 404 where the client must not go on to its next proxy with the name. */
 const statuses: Readonly<Record<ErrorCode, number>> = {
@@ -50,21 +51,14 @@ export function sendText(
   head: boolean,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = Buffer.from(`${printable(text)}\n`);
-  res.writeHead(status, {
-    'X-Request-Id': context.requestId,
-    'X-Larder-Cache': context.outcome,
-    'Content-Type': 'text/plain; charset=utf-8',
-    'Content-Length': body.length,
-    'Cache-Control': 'no-store',
-    ...headers,
-  });
-  if (head) {
-    res.end();
-    return;
-  }
-  context.bytes += body.length;
-  res.end(body);
+  const own = { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' };
+  sendSmall(
+    res,
+    context,
+    { status, headers: { ...own, ...headers } },
+    `${printable(text)}\n`,
+    head,
+  );
 }
 
 function printable(text: string): string {

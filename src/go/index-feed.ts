@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { LarderError } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import type { RequestContext } from '../http/context.ts';
+import { sendSmall } from '../http/send-small.ts';
 import type { GoFileName } from './names.ts';
 
 const FOLDER = 'answers/index';
@@ -47,16 +48,8 @@ export class VersionIndex {
         if (document) lines.push(Buffer.from(document).toString());
       }
     }
-    const body = Buffer.from(lines.join(''));
-    res.writeHead(200, {
-      'X-Request-Id': context.requestId,
-      'X-Larder-Cache': context.outcome,
-      'Content-Type': 'application/x-ndjson',
-      'Content-Length': body.length,
-      'Cache-Control': 'no-store',
-    });
-    if (req.method !== 'HEAD') context.bytes += body.length;
-    res.end(req.method === 'HEAD' ? undefined : body);
+    const headers = { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' };
+    sendSmall(res, context, { headers }, lines.join(''), req.method === 'HEAD');
   }
 }
 

@@ -2,12 +2,12 @@
 // What is not its own is left to others: the function returns false.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LarderError } from '../engine/errors.ts';
 import type { Listener, Served } from '../engine/ports.ts';
 import type { PullThrough, ServedAnswer } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { ClientAsk } from '../http/client-ask.ts';
 import { refuseLoop } from '../http/loop.ts';
+import { answerable, type OnMistake } from '../http/mistakes.ts';
 import { ClientSignal, serve } from '../http/serve.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
 import { FileRequest, type ContentParts } from './content.ts';
@@ -32,7 +32,7 @@ export interface GoParts {
   readonly via: string;
   readonly listener: Required<Listener>;
   /** Told of what should not have happened. */
-  readonly onMistake: (error: unknown, context: RequestContext) => void;
+  readonly onMistake: OnMistake;
 }
 
 export function goPlane(parts: GoParts): DataPlane {
@@ -93,12 +93,7 @@ export function goPlane(parts: GoParts): DataPlane {
       await send(req, res, context, client, name, served);
     } catch (error) {
       if (res.closed) return;
-      if (!(error instanceof LarderError)) parts.onMistake(error, context);
-      const known =
-        error instanceof LarderError
-          ? error
-          : new LarderError('store_failed', 'Larder made a mistake; its log says more');
-      sendError(res, context, known, head);
+      sendError(res, context, answerable(error, context, parts.onMistake), head);
     }
   }
 

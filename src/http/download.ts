@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { LarderError } from '../engine/errors.ts';
+import { unseen } from '../engine/unseen.ts';
 import {
   timedOut,
   type UpstreamClient,
@@ -71,8 +72,8 @@ async function* whole(
   let received = 0;
   let skip = 0;
   for (let response = first; ;) {
-    const same = handedOn?.copy().digest();
-    const broken = yield* transfer(request, response, skip, same, (chunk) => {
+    const before = { size: skip, hash: handedOn };
+    const broken = yield* transfer(request, response, before, (chunk) => {
       handedOn?.update(chunk);
       received += chunk.length;
       if (received > (size ?? Infinity)) fail(request, response, 'sends more than it announced');
@@ -99,35 +100,24 @@ async function* whole(
 }
 
 /**
- * Hands the chunks of one response on; returns the error by which the transfer broke, or `upstream_timeout` where it
- * fell silent. Where it starts from the beginning again, the bytes that were handed on before are left out, and must come
- * the `same`, by their SHA-256 where that is given.
+ * Hands the chunks of one response on, without those that came `before`; returns the error by which the transfer broke, or
+ * `upstream_timeout` where it fell silent.
  */
 async function* transfer(
   request: UpstreamRequest,
   response: UpstreamResponse,
-  skip: number,
-  same: Buffer | undefined,
+  before: Parameters<typeof unseen>[1],
   onChunk: (chunk: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array, unknown> {
-  const again = createHash('sha256');
-  let left = skip;
   const differs = () =>
     fail(request, response, 'sends other bytes when asked again for a transfer that broke');
+  const chunks = guarded(request, response.body);
   try {
-    for await (let chunk of guarded(request, response.body)) {
-      if (left > 0) {
-        const part = chunk.subarray(0, left);
-        left -= part.length;
-        if (same) again.update(part);
-        if (same && left === 0 && !again.digest().equals(same)) differs();
-        chunk = chunk.subarray(part.length);
-        if (chunk.length === 0) continue;
-      }
+    for await (const chunk of before.size === 0 ? chunks : unseen(chunks, before, differs)) {
       onChunk(chunk);
       yield chunk;
     }
-    return left > 0 ? differs() : undefined;
+    return undefined;
   } catch (error) {
     if (request.signal.aborted) throw request.signal.reason as Error;
     if (isSilence(error)) return error;

@@ -5,6 +5,7 @@ import type { ServerResponse } from 'node:http';
 import { Agent } from 'undici';
 import type { Body, ContentRecord, PeerFill, Peers } from '../engine/ports.ts';
 import type { DataPlane, RequestContext } from './context.ts';
+import { sendSmall } from './send-small.ts';
 import { ClientSignal, sendChunks } from './serve.ts';
 
 const PATH = '/peer/fills/';
@@ -101,15 +102,12 @@ async function stream(res: ServerResponse, context: RequestContext, fill: LedFil
   }
 }
 
-function refuse(res: ServerResponse, { requestId, outcome }: RequestContext, status: number): void {
-  res.writeHead(status, {
-    'X-Request-Id': requestId,
-    'X-Larder-Cache': outcome,
+function refuse(res: ServerResponse, context: RequestContext, status: number): void {
+  const headers = {
     'Cache-Control': 'no-store',
-    'Content-Length': 0,
     ...(status === 401 && { 'WWW-Authenticate': 'Bearer' }),
-  });
-  res.end();
+  };
+  sendSmall(res, context, { status, headers }, '', false);
 }
 
 function keyOf(path: string): string {

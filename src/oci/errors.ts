@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { ErrorCode, LarderError } from '../engine/errors.ts';
 import type { RequestContext } from '../http/context.ts';
 import { retryAfter } from '../http/retry-after.ts';
+import { sendSmall } from '../http/send-small.ts';
 import { InvalidNameError, type OciResource } from './names.ts';
 
 /** Codes of the distribution specification's error envelope, and Docker's own for too many requests. */
@@ -81,22 +82,13 @@ export function sendEnvelope(
   head: boolean,
   headers: Readonly<Record<string, string>> = {},
 ): void {
-  const body = Buffer.from(`${JSON.stringify({ errors: [{ code, message }] })}\n`);
-  res.writeHead(status, {
-    'X-Request-Id': context.requestId,
-    'X-Larder-Cache': context.outcome,
+  const own = {
     'Docker-Distribution-API-Version': 'registry/2.0',
     'Content-Type': 'application/json',
-    'Content-Length': body.length,
     'Cache-Control': 'no-store',
-    ...headers,
-  });
-  if (head) {
-    res.end();
-    return;
-  }
-  context.bytes += body.length;
-  res.end(body);
+  };
+  const envelope = JSON.stringify({ errors: [{ code, message }] });
+  sendSmall(res, context, { status, headers: { ...own, ...headers } }, `${envelope}\n`, head);
 }
 
 function codeOf(

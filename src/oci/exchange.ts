@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Freshness } from '../engine/freshness.ts';
 import type { Ask, PullThrough } from '../engine/pull-through.ts';
 import type { RequestContext } from '../http/context.ts';
+import type { OnMistake } from '../http/mistakes.ts';
 import type { ClientSignal } from '../http/serve.ts';
 import type { OciContentParts } from './content.ts';
 import type { OciName } from './names.ts';
@@ -15,7 +16,7 @@ export interface OciParts {
   /** Name of this server in `Via`. */
   readonly via: string;
   /** Told of what should not have happened. */
-  readonly onMistake: (error: unknown, context: RequestContext) => void;
+  readonly onMistake: OnMistake;
 }
 
 /** One request on its way through. */

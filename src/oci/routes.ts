@@ -6,6 +6,8 @@ import { LarderError } from '../engine/errors.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { ClientAsk } from '../http/client-ask.ts';
 import { refuseLoop } from '../http/loop.ts';
+import { answerable } from '../http/mistakes.ts';
+import { sendSmall } from '../http/send-small.ts';
 import { ClientSignal } from '../http/serve.ts';
 import { sendEnvelope, sendOciError } from './errors.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
@@ -53,12 +55,7 @@ export function ociPlane(parts: OciParts): DataPlane {
   function failed(error: unknown, of: Failed): void {
     const { res, context } = of;
     if (res.closed) return;
-    if (!(error instanceof LarderError)) parts.onMistake(error, context);
-    const known =
-      error instanceof LarderError
-        ? error
-        : new LarderError('store_failed', 'Larder made a mistake; its log says more');
-    sendOciError(res, context, known, of.kind, of.head);
+    sendOciError(res, context, answerable(error, context, parts.onMistake), of.kind, of.head);
   }
 
   return (req, res, path, context) => {
@@ -108,14 +105,9 @@ const notOurs = (): LarderError =>
 
 /** "This registry speaks version 2": what clients ask first. */
 function sendVersion(res: ServerResponse, context: RequestContext, head: boolean): void {
-  const body = '{}';
-  res.writeHead(200, {
-    'X-Request-Id': context.requestId,
-    'X-Larder-Cache': context.outcome,
+  const headers = {
     'Docker-Distribution-API-Version': 'registry/2.0',
     'Content-Type': 'application/json',
-    'Content-Length': body.length,
-  });
-  if (!head) context.bytes += body.length;
-  res.end(head ? undefined : body);
+  };
+  sendSmall(res, context, { headers }, '{}', head);
 }

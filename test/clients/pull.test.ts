@@ -4,7 +4,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { containersClients, environmentIn, output, sha256 } from '../support/image-clients.ts';
+import {
+  containersClients,
+  environmentIn,
+  hostWithout,
+  output,
+  sha256,
+} from '../support/image-clients.ts';
 import { containerd, docker } from '../support/image-daemons.ts';
 import { startLarderProcess } from '../support/larder.ts';
 import { otherArchitecture, pushMultiArch, thisArchitecture } from '../support/real-images.ts';
@@ -72,10 +78,7 @@ describe.each([
     let again = '';
 
     beforeAll(async () => {
-      await registry.stop();
-      await larder.stop();
-      const settings = { dir: larder.dir, env: { ...env, LARDER_TAG_TTL: '0s' } };
-      again = new URL((await startLarderProcess(settings)).base).host;
+      again = await hostWithout(registry, larder, env);
     });
 
     test.each(clients)('$name pulls', async ({ pull }) => {

@@ -6,6 +6,7 @@ import { startRedis } from '../support/redis.ts';
 import {
   Cluster,
   fillsInFlight,
+  heldHerd,
   herd,
   repliesOf,
   tally,
@@ -28,10 +29,7 @@ describe.for(['zip', 'blob'] as const)('the leader of a cold %s', (kind) => {
     const larders = await cluster.startThree(env);
     const [leader, ...others] = larders;
     const artifact = cluster[kind](8 * MIB);
-    const gate = new Gate();
-    artifact.origin.fault(artifact.path, { holdAfter: 4 * MIB, gate });
-    const own = herd([leader], artifact.path, 10);
-    await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+    const { gate, own } = await heldHerd(leader, artifact, { count: 10, holdAfter: 4 * MIB });
     const elsewhere = herd(others, artifact.path, 30);
     await whenWaiting(others);
     return { cluster, larders, leader, others, artifact, gate, own, elsewhere };

@@ -1,10 +1,10 @@
 // Stores that do not create objects conditionally: one refuses to, one ignores the condition.
 
 import { describe, expect, test } from 'vitest';
-import { Gate } from '../support/faults.ts';
 import { startRedis } from '../support/redis.ts';
 import {
   Cluster,
+  heldHerd,
   herd,
   repliesOf,
   tally,
@@ -55,10 +55,7 @@ describe.for([
       const cluster = await Cluster.on(server, redis.url);
       const [leader, ...others] = await cluster.startThree();
       const artifact = cluster.zip(4 * MIB);
-      const gate = new Gate();
-      artifact.origin.fault(artifact.path, { holdAfter: 2 * MIB, gate });
-      const own = herd([leader], artifact.path, 5);
-      await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+      const { gate, own } = await heldHerd(leader, artifact, { count: 5, holdAfter: 2 * MIB });
       const elsewhere = herd(others, artifact.path, 20);
       await whenWaiting(others);
       leader.signal(signal);

@@ -2,12 +2,12 @@
 // one fetch is one fetch again.
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { Gate } from '../support/faults.ts';
 import { request } from '../support/http.ts';
 import { filePath, listPath } from '../support/modules.ts';
 import { startRedis, type RedisServer } from '../support/redis.ts';
 import {
   Cluster,
+  heldHerd,
   herd,
   readinessOf,
   repliesOf,
@@ -18,7 +18,6 @@ import {
 } from '../support/replicas.ts';
 import { outcomeOf, whenStored } from '../support/replies.ts';
 import { cephServer } from '../support/s3-servers.ts';
-import { eventually } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 const KINDS = ['zip', 'blob'] as const;
@@ -98,10 +97,7 @@ describe('three replicas', async () => {
       const artifact = cluster.zip(8 * MIB);
       const warm = cluster.zip(MIB);
       for (const { base } of larders) await whenStored(base, warm.path);
-      const gate = new Gate();
-      artifact.origin.fault(artifact.path, { holdAfter: 4 * MIB, gate });
-      const own = herd([leader], artifact.path, 10);
-      await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+      const { gate, own } = await heldHerd(leader, artifact, { count: 10, holdAfter: 4 * MIB });
       const elsewhere = herd(others, artifact.path, 20);
       await whenWaiting(others);
 

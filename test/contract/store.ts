@@ -1,19 +1,11 @@
 // What every store promises, run against each of them.
 
-import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ContentRecord, StashSource, Store } from '../../src/engine/ports.ts';
+import type { StashSource, Store } from '../../src/engine/ports.ts';
+import { recordOf } from '../support/records.ts';
 import { tempDir } from '../support/tmp.ts';
-
-const recordOf = (bytes: Uint8Array, extra: Record<string, string> = {}): ContentRecord => ({
-  size: bytes.length,
-  sha256: createHash('sha256').update(bytes).digest('hex'),
-  time: '2026-01-02T03:04:05.000Z',
-  source: 'http://upstream.test',
-  extra,
-});
 
 async function read(
   store: Store,

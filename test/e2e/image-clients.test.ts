@@ -7,6 +7,7 @@ import { request } from '../support/http.ts';
 import {
   containersClients,
   containersEnvironment,
+  hostWithout,
   output,
   pulledDir,
   sha256,
@@ -99,10 +100,7 @@ describe('in front of docker-registry', async () => {
     let again = '';
 
     beforeAll(async () => {
-      await registry.stop();
-      await larder.stop();
-      const settings = { dir: larder.dir, env: { ...env, LARDER_TAG_TTL: '0s' } };
-      again = new URL((await startLarderProcess(settings)).base).host;
+      again = await hostWithout(registry, larder, env);
     });
 
     test.each(containersClients)('$name pulls both platforms', async ({ pull }) => {

@@ -1,11 +1,11 @@
 // Three replicas on S3 and Redis as one: the short selection of what test/cluster tests at length (npm run test:cluster).
 
 import { expect, test } from 'vitest';
-import { Gate } from '../support/faults.ts';
 import { request } from '../support/http.ts';
 import { startRedis } from '../support/redis.ts';
 import {
   Cluster,
+  heldHerd,
   herd,
   readinessOf,
   repliesOf,
@@ -15,7 +15,6 @@ import {
 } from '../support/replicas.ts';
 import { whenStored } from '../support/replies.ts';
 import { cephServer } from '../support/s3-servers.ts';
-import { eventually } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 const KINDS = ['zip', 'blob'] as const;
@@ -58,10 +57,7 @@ test('Redis is killed: pulls go on, each replica for itself; when it is back, on
 test('the bucket hangs in the middle of a fill: its clients get everything, others 503, until it is back', async () => {
   const [leader, ...others] = larders;
   const [running, cold] = [cluster.zip(4 * MIB), cluster.zip(1000)];
-  const gate = new Gate();
-  running.origin.fault(running.path, { holdAfter: 2 * MIB, gate });
-  const own = herd([leader], running.path, 5);
-  await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+  const { gate, own } = await heldHerd(leader, running, { count: 5, holdAfter: 2 * MIB });
   server.pause();
   try {
     gate.open();
@@ -82,10 +78,7 @@ test('the bucket hangs in the middle of a fill: its clients get everything, othe
 test('kill -9 of the leader in the middle of a fill: another one takes over', async () => {
   const [leader, ...others] = larders;
   const artifact = cluster.zip(4 * MIB);
-  const gate = new Gate();
-  artifact.origin.fault(artifact.path, { holdAfter: 2 * MIB, gate });
-  const own = herd([leader], artifact.path, 5);
-  await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+  const { gate, own } = await heldHerd(leader, artifact, { count: 5, holdAfter: 2 * MIB });
   const elsewhere = herd(others, artifact.path, 20);
   await whenWaiting(others);
   await leader.kill9();

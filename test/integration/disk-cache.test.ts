@@ -6,20 +6,13 @@ import type { Store } from '../../src/engine/ports.ts';
 import { diskCached } from '../../src/storage/disk-cache.ts';
 import { FileStore } from '../../src/storage/file.ts';
 import { storeContract } from '../contract/store.ts';
-import { bytesOf, never, sha256 } from '../support/engine.ts';
+import { recordOf } from '../support/records.ts';
+import { bytesOf, never } from '../support/engine.ts';
 import { fullDisk } from '../support/full-disk.ts';
 import { eventually, filesBelow, tempDir } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 const contentOf = (letter: string, size = MIB) => Buffer.alloc(size, letter);
-const recordOf = (bytes: Uint8Array) => ({
-  size: bytes.length,
-  sha256: sha256(bytes),
-  time: '2026-01-02T03:04:05.000Z',
-  source: 'http://upstream.test',
-  extra: {},
-});
-
 /** A store that counts what is opened, and how often bytes are read. */
 function counting(store: Store) {
   const counts = { opened: 0, read: 0 };

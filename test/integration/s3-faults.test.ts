@@ -4,7 +4,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withTimeout } from '../../src/storage/timeout.ts';
-import { bytesOf, never, sha256 } from '../support/engine.ts';
+import { recordOf } from '../support/records.ts';
+import { bytesOf, never } from '../support/engine.ts';
 import { bucketOn, cephServer, storeOn, type S3Server } from '../support/s3-servers.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { eventually, tempDir } from '../support/tmp.ts';
@@ -19,13 +20,6 @@ beforeAll(async () => {
 
 const large = Buffer.alloc(8 * 1024 * 1024 + 7, 'abcdefg');
 const small = Buffer.from('small content');
-const recordOf = (bytes: Uint8Array) => ({
-  size: bytes.length,
-  sha256: sha256(bytes),
-  time: '2026-01-02T03:04:05.000Z',
-  source: 'http://upstream.test',
-  extra: {},
-});
 const failed = { code: 'store_failed', retryAfterMs: 5000 };
 let keys = 0;
 const freshKey = () => `go/example.com/m/@v/v1.0.${String(keys++)}.zip`;

@@ -7,12 +7,13 @@ import {
   PutObjectCommand,
 } from '@aws-sdk/client-s3';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { ContentRecord, Store } from '../../src/engine/ports.ts';
+import type { Store } from '../../src/engine/ports.ts';
 import { diskCached } from '../../src/storage/disk-cache.ts';
 import { hot } from '../../src/storage/hot.ts';
 import { toMetadata } from '../../src/storage/s3-record.ts';
 import { withTimeout } from '../../src/storage/timeout.ts';
 import { storeContract } from '../contract/store.ts';
+import { recordOf } from '../support/records.ts';
 import { bytesOf, sha256 } from '../support/engine.ts';
 import {
   bucketOn,
@@ -43,14 +44,6 @@ function serverOf(name: string): S3Server {
 const key = 'go/example.com/m/@v/v1.0.0.zip';
 const small = Buffer.from('small content');
 const large = Buffer.alloc(1024 * 1024 + 7, 'abcdefg');
-
-const recordOf = (bytes: Uint8Array, extra: Record<string, string> = {}): ContentRecord => ({
-  size: bytes.length,
-  sha256: sha256(bytes),
-  time: '2026-01-02T03:04:05.000Z',
-  source: 'http://upstream.test',
-  extra,
-});
 
 async function contentOf(store: Store, name = key): Promise<Buffer | undefined> {
   const stored = await store.open(name);

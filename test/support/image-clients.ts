@@ -6,7 +6,9 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { startLarderProcess, type RunningLarder, type Settings } from './larder.ts';
 import { PAYLOAD } from './real-images.ts';
+import type { RealRegistry } from './real-registry.ts';
 import { readmeBlock } from './readme.ts';
 import { filesBelow, tempDir } from './tmp.ts';
 
@@ -27,6 +29,18 @@ export interface ImageClient {
 }
 
 const LIMIT_MS = 100_000;
+
+/** Stops the registry, and starts Larder again on its store with every tag out of date. Resolves to its host and port. */
+export async function hostWithout(
+  registry: RealRegistry,
+  larder: RunningLarder,
+  env: Settings,
+): Promise<string> {
+  await registry.stop();
+  await larder.stop();
+  const settings = { dir: larder.dir, env: { ...env, LARDER_TAG_TTL: '0s' } };
+  return new URL((await startLarderProcess(settings)).base).host;
+}
 
 export const sha256 = (bytes: string | Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex');

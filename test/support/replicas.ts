@@ -5,6 +5,7 @@ import { auditBucket } from './bucket-audit.ts';
 import { Body } from './body.ts';
 import { client, type Client } from './client.ts';
 import type { Asked, FaultServer } from './fault-server.ts';
+import { Gate } from './faults.ts';
 import { request, type Reply } from './http.ts';
 import { startLarderProcess, type RunningLarder, type Settings } from './larder.ts';
 import { filePath, type ModuleVersion, type VersionOptions } from './modules.ts';
@@ -128,6 +129,19 @@ export function herd(larders: readonly RunningLarder[], path: string, count: num
     const { base = '' } = larders[i % larders.length] ?? {};
     return client(base, path);
   });
+}
+
+/** Clients of one replica that have its first bytes, while the upstream holds after so many until the gate opens. */
+export async function heldHerd(
+  leader: RunningLarder,
+  { origin, path }: Artifact,
+  { count, holdAfter }: { readonly count: number; readonly holdAfter: number },
+): Promise<{ readonly gate: Gate; readonly own: Client[] }> {
+  const gate = new Gate();
+  origin.fault(path, { holdAfter, gate });
+  const own = herd([leader], path, count);
+  await eventually('the leader hands on', () => own.every(({ received }) => received() > 0));
+  return { gate, own };
 }
 
 export const repliesOf = (clients: readonly Client[]): Promise<Reply[]> =>
