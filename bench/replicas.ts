@@ -118,7 +118,7 @@ export async function benchReplicas(dir: string): Promise<string> {
       requestsTable('warm manifest by digest', hits, 'files'),
       bytesTable('warm blob of 256 MiB', bodies, 'the S3 server'),
       herdTable(rows),
-      `Redis commands a fill, its answers included: ${fixed(commands / COUNTED, 1)}.`,
+      `Redis commands a fill: ${fixed(commands / COUNTED, 1)}.`,
     ].join('\n\n');
   } finally {
     await Promise.all(started.map((server) => server.stop()));
