@@ -3,36 +3,17 @@
 
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  count,
-  fixed,
-  mebibytes,
-  median,
-  progress,
-  ratio,
-  table,
-  times,
-} from './support/figures.ts';
+import { fixed, median, progress, ratio, table, times } from './support/figures.ts';
 import { moduleTree, timeDownload } from './support/module-tree.ts';
-import { run, settled, usageOf, watchPeak, type Server } from './support/processes.ts';
-import {
-  counted,
-  goproxyProgram,
-  startGoproxy,
-  startLarder,
-  startUpstream,
-} from './support/servers.ts';
+import { run, type Server } from './support/processes.ts';
+import { goproxyProgram, startGoproxy, startLarder, startUpstream } from './support/servers.ts';
+import { watched, watchedCells, type Watched } from './support/watched.ts';
 
 const DELAY_MS = 20;
 const ROUNDS = 3;
 
-interface Result {
+interface Result extends Watched {
   readonly seconds: number;
-  /** What the proxy used, with what it did after the last answer. */
-  readonly cpuSeconds?: number;
-  readonly peakBytes?: number;
-  readonly upstreamRequests: number;
-  readonly upstreamBytes: number;
 }
 
 /** `dir`: an empty folder. Resolves to Markdown. */
@@ -72,32 +53,14 @@ export async function benchCold(dir: string): Promise<string> {
 }
 
 /** One download, through a proxy or straight. */
-async function measure(project: string, upstream: Server, proxy?: Server): Promise<Result> {
-  await counted(upstream);
-  const before = proxy && usageOf(proxy.pid).cpuSeconds;
-  const peak = proxy && watchPeak(proxy.pid);
-  const seconds = await timeDownload(project, (proxy ?? upstream).base);
-  if (proxy) await settled(proxy.pid);
-  const { requests, bytes } = await counted(upstream);
-  return {
-    seconds,
-    ...(proxy && { cpuSeconds: usageOf(proxy.pid).cpuSeconds - (before ?? 0) }),
-    ...(peak && { peakBytes: peak() }),
-    upstreamRequests: requests,
-    upstreamBytes: bytes,
-  };
-}
+const measure = (project: string, upstream: Server, proxy?: Server): Promise<Result> =>
+  watched(upstream, proxy, async () => ({
+    seconds: await timeDownload(project, (proxy ?? upstream).base),
+  }));
 
 function report(results: ReadonlyMap<string, readonly Result[]>): string {
   const seconds = (of: readonly Result[]): number[] => of.map((result) => result.seconds);
   const direct = seconds(results.get('direct') ?? []);
-  const known = (
-    values: readonly (number | undefined)[],
-    show: (value: number) => string,
-  ): string => {
-    const numbers = values.filter((value) => value !== undefined);
-    return numbers.length === 0 ? '' : show(median(numbers));
-  };
   const head = [
     'seconds',
     'best',
@@ -114,16 +77,7 @@ function report(results: ReadonlyMap<string, readonly Result[]>): string {
       fixed(median(seconds(of)), 1),
       fixed(Math.min(...seconds(of)), 1),
       times(ratio(seconds(of), direct)),
-      known(
-        of.map((result) => result.cpuSeconds),
-        (value) => fixed(value, 1),
-      ),
-      known(
-        of.map((result) => result.peakBytes),
-        mebibytes,
-      ),
-      count(median(of.map((result) => result.upstreamRequests))),
-      count(median(of.map((result) => result.upstreamBytes)) / 1e6),
+      ...watchedCells(of, 1e6),
     ]),
   );
 }

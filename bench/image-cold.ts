@@ -1,26 +1,17 @@
 // Cold blobs, from a registry that is 20 ms away: one client, many at once, and how much memory very many take.
 
 import path from 'node:path';
-import { download } from './support/download.ts';
-import {
-  count,
-  fixed,
-  mebibytes,
-  median,
-  progress,
-  ratio,
-  table,
-  times,
-} from './support/figures.ts';
+import { downloadAll } from './support/download.ts';
+import { count, fixed, median, progress, ratio, table, times } from './support/figures.ts';
 import { blobPath, makeBlob, makeManifest, type MadeBlob } from './support/image.ts';
-import { run, settled, usageOf, watchPeak, type Server } from './support/processes.ts';
+import { run, type Server } from './support/processes.ts';
 import {
-  counted,
   distributionProgram,
   startDistribution,
   startLarder,
   startRegistry,
 } from './support/servers.ts';
+import { watched, watchedCells, type Watched } from './support/watched.ts';
 
 const DELAY_MS = 20;
 const ROUNDS = 3;
@@ -28,16 +19,11 @@ const HERD = 16;
 const CROWD = 50;
 const SIZE = 2 ** 28;
 
-interface Result {
+interface Result extends Watched {
   /** Of the client that waited longest. */
   readonly firstByteMs: number;
   /** Until the last client had all. */
   readonly seconds: number;
-  /** What the proxy used, with what it did after the last answer. */
-  readonly cpuSeconds?: number;
-  readonly peakBytes?: number;
-  readonly upstreamRequests: number;
-  readonly upstreamBytes: number;
 }
 
 /** By the name of the server. */
@@ -113,23 +99,13 @@ async function pull(
   clients: number,
   proxy?: Server,
 ): Promise<Result> {
-  await counted(registry);
-  const before = proxy && usageOf(proxy.pid).cpuSeconds;
-  const peak = proxy && watchPeak(proxy.pid);
   const url = (proxy ?? registry).base + blobPath(blob.digest);
-  const downloads = await Promise.all(
-    Array.from({ length: clients }, () => download(url, blob.size)),
+  const result = await watched(registry, proxy, () =>
+    downloadAll(
+      Array.from({ length: clients }, () => url),
+      blob.size,
+    ),
   );
-  if (proxy) await settled(proxy.pid);
-  const { requests, bytes } = await counted(registry);
-  const result = {
-    firstByteMs: Math.max(...downloads.map(({ firstByteMs }) => firstByteMs)),
-    seconds: Math.max(...downloads.map(({ seconds }) => seconds)),
-    ...(proxy && { cpuSeconds: usageOf(proxy.pid).cpuSeconds - (before ?? 0) }),
-    ...(peak && { peakBytes: peak() }),
-    upstreamRequests: requests,
-    upstreamBytes: bytes,
-  };
   // none pays for what another wrote
   await run('sync', []);
   return result;
@@ -138,13 +114,6 @@ async function pull(
 function report(what: string, results: ReadonlyMap<string, readonly Result[]>): string {
   const seconds = (of: readonly Result[]): number[] => of.map((result) => result.seconds);
   const direct = results.get('direct');
-  const known = (
-    values: readonly (number | undefined)[],
-    show: (value: number) => string,
-  ): string => {
-    const numbers = values.filter((value) => value !== undefined);
-    return numbers.length === 0 ? '' : show(median(numbers));
-  };
   const head = [
     'ms to first byte',
     'seconds',
@@ -163,16 +132,7 @@ function report(what: string, results: ReadonlyMap<string, readonly Result[]>): 
       fixed(median(seconds(of)), 2),
       fixed(Math.min(...seconds(of)), 2),
       ...(direct ? [times(ratio(seconds(of), seconds(direct)))] : []),
-      known(
-        of.map((result) => result.cpuSeconds),
-        (value) => fixed(value, 1),
-      ),
-      known(
-        of.map((result) => result.peakBytes),
-        mebibytes,
-      ),
-      count(median(of.map((result) => result.upstreamRequests))),
-      count(median(of.map((result) => result.upstreamBytes)) / 2 ** 20),
+      ...watchedCells(of, 2 ** 20),
     ]),
   );
 }

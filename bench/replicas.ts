@@ -4,7 +4,7 @@ import path from 'node:path';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { Redis } from 'ioredis';
-import { download } from './support/download.ts';
+import { download, downloadAll, type Download } from './support/download.ts';
 import { count, fixed, median, progress, ratio, table, times } from './support/figures.ts';
 import {
   blobPath,
@@ -146,10 +146,7 @@ async function signedPath(s3: Server, { digest }: MadeBlob): Promise<string> {
   return url.pathname + url.search;
 }
 
-interface Pull {
-  /** Of the client that waited longest. */
-  readonly firstByteMs: number;
-  readonly seconds: number;
+interface Pull extends Download {
   readonly upstreamRequests: number;
 }
 
@@ -164,13 +161,8 @@ async function pull(
   const urls = servers.flatMap(({ base }) =>
     Array.from({ length: each }, () => base + blobPath(blob.digest)),
   );
-  const downloads = await Promise.all(urls.map((url) => download(url, blob.size)));
-  const { requests } = await counted(registry);
-  return {
-    firstByteMs: Math.max(...downloads.map(({ firstByteMs }) => firstByteMs)),
-    seconds: Math.max(...downloads.map(({ seconds }) => seconds)),
-    upstreamRequests: requests,
-  };
+  const pulled = await downloadAll(urls, blob.size);
+  return { ...pulled, upstreamRequests: (await counted(registry)).requests };
 }
 
 /** Each blob once, at the replicas in turn. */

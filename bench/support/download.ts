@@ -28,3 +28,12 @@ export async function download(url: string, size: number): Promise<Download> {
   }
   return { firstByteMs, seconds: (performance.now() - begun) / 1000 };
 }
+
+/** All at once: the longest wait for a first byte, and the time until the last has everything. */
+export async function downloadAll(urls: readonly string[], size: number): Promise<Download> {
+  const downloads = await Promise.all(urls.map((url) => download(url, size)));
+  return {
+    firstByteMs: Math.max(...downloads.map(({ firstByteMs }) => firstByteMs)),
+    seconds: Math.max(...downloads.map(({ seconds }) => seconds)),
+  };
+}
