@@ -6,7 +6,6 @@ import { parseRedisUrl } from '../coordination/redis-url.ts';
 import { RedisService } from '../coordination/redis.ts';
 import type { Listener, Lock } from '../engine/ports.ts';
 import type { Config } from './config.ts';
-import { deadline } from './duration.ts';
 
 export interface ComposedLock {
   readonly lock: Lock;
@@ -25,7 +24,7 @@ export async function composeLock(
     return { lock: new LocalLock(), warnings: () => [], close: () => undefined };
   const service = await RedisService.open({ target: parseRedisUrl(redisUrl), prefix, listener });
   return {
-    lock: new RedisLock(service, deadline(leaseTimeMs), peer?.url),
+    lock: new RedisLock(service, leaseTimeMs, peer?.url),
     warnings: () =>
       service.connected ? [] : ['Redis cannot be used: each replica fetches for itself meanwhile.'],
     close: () => {

@@ -56,7 +56,7 @@ export interface Config {
   /** May hold a password. Undefined: locks within the process. */
   readonly redisUrl: string | undefined;
   readonly redisPrefix: string;
-  /** Life of a lease between renewals. */
+  /** Life of a lease between renewals, 1000 at least. */
   readonly leaseTimeMs: number;
   /** Where other replicas reach this one, and what they prove themselves by. */
   readonly peer: { readonly url: string; readonly secret: string } | undefined;
@@ -114,6 +114,10 @@ function duration(fallback: string, longestMs: number) {
     });
 }
 const timer = (fallback: string) => duration(fallback, longestTimerMs);
+/** A lease without an end would outlive whoever was killed with it, and a shorter one every hiccup. */
+const leaseTime = timer('10s').refine((ms) => ms >= 1000, {
+  error: 'is too short: give 1s at least, such as 10s',
+});
 const lifetime = (fallback: string) => duration(fallback, Number.MAX_SAFE_INTEGER);
 
 function word<const T extends readonly [string, ...string[]]>(words: T, fallback: T[number]) {
@@ -201,7 +205,7 @@ const settings = (checks: Checks) =>
     LARDER_REDIS_URL: grammar(checks.checkRedisUrl),
     LARDER_REDIS_URL_FILE: optionalPath,
     LARDER_REDIS_PREFIX: text('larder:'),
-    LARDER_LEASE_TIME: timer('10s'),
+    LARDER_LEASE_TIME: leaseTime,
     LARDER_PEER_URL: checked(urlProblem).optional(),
     LARDER_PEER_SECRET: optionalText,
     LARDER_PEER_SECRET_FILE: optionalPath,

@@ -120,6 +120,8 @@ describe('values', () => {
     ['LARDER_HOST', 'a b', /127\.0\.0\.1/],
     ['LARDER_STORAGE', 'disk', /give file or s3/],
     ['LARDER_LEASE_TIME', '10', /30s/],
+    ['LARDER_LEASE_TIME', '0s', /1s at least/],
+    ['LARDER_LEASE_TIME', '999ms', /1s at least/],
     ['LARDER_GO_READ_AHEAD', 'zip', /none, mod or all/],
     ['LARDER_GO_SUMDB_POLICY', 'maybe', /keep or require/],
     ['LARDER_LOG_LEVEL', 'loud', /trace, debug, info/],
