@@ -2,7 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Body } from './body.ts';
@@ -13,6 +13,9 @@ const MIB = 1024 * 1024;
 
 /** The file that each image brings, as its layer names it. */
 export const PAYLOAD = 'opt/payload';
+
+/** The program of an image that can be run. */
+const PROGRAM = 'opt/program';
 
 export interface PlatformImage {
   readonly manifest: Descriptor;
@@ -32,14 +35,25 @@ export interface MultiArchImage {
 export const thisArchitecture = process.arch === 'arm64' ? 'arm64' : 'amd64';
 export const otherArchitecture = process.arch === 'arm64' ? 'amd64' : 'arm64';
 
-/** An index of an image for amd64 and one for arm64, each with one layer of 2 MiB, under a tag. */
+/**
+ * An index of an image for amd64 and one for arm64, each with one layer of 2 MiB, under a tag. With the path of a program,
+ * which needs nothing else, this machine's own image brings and runs that.
+ */
 export async function pushMultiArch(
   base: string,
   repository: string,
   tag: string,
+  program?: string,
 ): Promise<MultiArchImage> {
-  const amd64 = await pushPlatform(base, repository, 'amd64');
-  const arm64 = await pushPlatform(base, repository, 'arm64');
+  const push = (architecture: string) =>
+    pushPlatform(
+      base,
+      repository,
+      architecture,
+      architecture === thisArchitecture ? program : undefined,
+    );
+  const amd64 = await push('amd64');
+  const arm64 = await push('arm64');
   const manifests = Object.entries({ amd64, arm64 }).map(([architecture, { manifest }]) => ({
     ...manifest,
     platform: { architecture, os: 'linux' },
@@ -52,15 +66,16 @@ async function pushPlatform(
   base: string,
   repository: string,
   architecture: string,
+  program: string | undefined,
 ): Promise<PlatformImage> {
   const payload = Body.noise(2 * MIB, `${repository} ${architecture}`);
-  const tar = tarOf(PAYLOAD, payload.bytes());
+  const tar = tarOf(payload.bytes(), program);
   const layer = await pushBlob(base, repository, MEDIA_TYPES.gzippedLayer, gzipSync(tar));
   const diffId = createHash('sha256').update(tar).digest('hex');
   const json = JSON.stringify({
     architecture,
     os: 'linux',
-    config: {},
+    config: program === undefined ? {} : { Entrypoint: [`/${PROGRAM}`] },
     rootfs: { type: 'layers', diff_ids: [`sha256:${diffId}`] },
   });
   const config = await pushBlob(base, repository, MEDIA_TYPES.config, json);
@@ -69,12 +84,13 @@ async function pushPlatform(
   return { manifest, config, layer, payloadSha256: payload.sha256 };
 }
 
-/** A tar of one file and its folders, all of them root's. */
-function tarOf(name: string, bytes: Uint8Array): Buffer {
+/** A tar of PAYLOAD, of PROGRAM where there is one, and of their folder, all of them root's. */
+function tarOf(payload: Uint8Array, program: string | undefined): Buffer {
   const dir = tempDir();
-  mkdirSync(join(dir, name, '..'), { recursive: true });
-  writeFileSync(join(dir, name), bytes);
-  const [top = ''] = name.split('/');
+  mkdirSync(join(dir, PAYLOAD, '..'));
+  writeFileSync(join(dir, PAYLOAD), payload);
+  if (program !== undefined) copyFileSync(program, join(dir, PROGRAM));
+  const [top = ''] = PAYLOAD.split('/');
   return execFileSync('tar', ['-c', '--owner=0', '--group=0', '-C', dir, top], {
     maxBuffer: 16 * MIB,
   });

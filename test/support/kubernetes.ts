@@ -1,0 +1,101 @@
+// The node of Kubernetes that scripts/kubernetes/test.sh starts. The tests run in its network, so that what they start on
+// loopback is there for its containerd too, and nothing else in the world is.
+
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { run } from '../../bench/support/processes.ts';
+import { PAYLOAD } from './real-images.ts';
+import { readmeBlock } from './readme.ts';
+import { eventually, filesBelow } from './tmp.ts';
+
+/** What a container is that runs in a pod. */
+export interface RunningImage {
+  /** Its image's name, and the digest that the tag stood for. */
+  readonly imageId: string;
+  /** What it has said so far, at least a line. */
+  readonly log: string;
+}
+
+export interface KubernetesNode {
+  /** Points its containerd to a Larder, by its host and port, as README.md says. */
+  useMirror(host: string): void;
+  /** Starts a pod for each image, named as its key, and resolves when all are ready. Rejects with what became of them. */
+  start(images: Readonly<Record<string, string>>): Promise<Readonly<Record<string, RunningImage>>>;
+  /**
+   * Ends all pods and removes every image that was not there at first. Resolves when containerd has no file any more of these
+   * digests, nor of what it unpacked; rejects when it had none of one of them before.
+   */
+  forget(digests: readonly string[]): Promise<void>;
+}
+
+/** Throws an Error of one sentence when the tests were started in another way. */
+export async function kubernetesNode(): Promise<KubernetesNode> {
+  const dir = process.env['LARDER_TEST_NODE'];
+  if (dir === undefined) {
+    throw new Error('These tests run beside a node of Kubernetes: npm run test:kubernetes.');
+  }
+  const kubectl = (...args: string[]) => run(join(dir, 'beside'), ['kubectl', ...args]);
+  const ctr = (...args: string[]) => run(join(dir, 'inside'), ['ctr', '-n', 'k8s.io', ...args]);
+  const images = async () => (await ctr('images', 'list', '--quiet')).trim().split('\n');
+  const atFirst = new Set(await images());
+  const keeps = (end: string) =>
+    filesBelow(join(dir, 'lib/containerd')).some((file) => file.endsWith(end));
+
+  const running = async (pod: string): Promise<RunningImage> => {
+    const path = 'jsonpath={.status.containerStatuses[0].imageID}';
+    const imageId = await kubectl('get', 'pod', pod, '--output', path);
+    const log = await eventually(`${pod} says something`, async () => {
+      const said = await kubectl('logs', pod);
+      return said.includes('\n') && said;
+    });
+    return { imageId, log };
+  };
+
+  return {
+    useMirror(host) {
+      const file = join(dir, 'etc/certs.d/_default/hosts.toml');
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, readmeBlock('/etc/containerd/certs.d/_default/hosts.toml', host));
+    },
+
+    async start(wanted) {
+      const manifest = join(dir, 'pods.json');
+      const items = Object.entries(wanted).map(([name, image]) => podOf(name, image));
+      writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+      await kubectl('apply', '--filename', manifest);
+      try {
+        await kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s');
+      } catch (cause) {
+        const events = await kubectl('events', '--types=Warning');
+        throw new Error(`The pods did not become ready:\n${events}`, { cause });
+      }
+      const pods = Object.keys(wanted).map(async (name) => [name, await running(name)] as const);
+      return Object.fromEntries(await Promise.all(pods));
+    },
+
+    async forget(digests) {
+      const ends = [...digests.map((digest) => digest.replace('sha256:', '/')), `/${PAYLOAD}`];
+      const never = ends.filter((end) => !keeps(end));
+      if (never.length > 0) throw new Error(`containerd did not keep ${never.join(', ')}.`);
+      await kubectl('delete', 'pod', '--all', '--timeout=120s');
+      const late = (await images()).filter((name) => !atFirst.has(name));
+      await ctr('images', 'rm', '--sync', ...late);
+      // layers stay unpacked until the kubelet has removed the container
+      const nothing = () => ends.every((end) => !keeps(end));
+      await eventually('containerd has nothing of the images', nothing, 120_000);
+    },
+  };
+}
+
+function podOf(name: string, image: string): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      containers: [{ name: 'only', image }],
+      automountServiceAccountToken: false,
+      terminationGracePeriodSeconds: 5,
+    },
+  };
+}
