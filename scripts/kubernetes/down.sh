@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # down.sh DIR: ends the node that up.sh started in DIR, and takes away its processes, mounts, control groups and DIR itself.
-# Can be run again, and on what is left of a start that failed. What was started by DIR/beside is to be ended before.
+# Can be run again, and on what is left of a start that failed. What was started by DIR/beside ends with it.
 set -eu
 [ $# -eq 1 ] || { echo "Usage: down.sh DIR" >&2; exit 2; }
 . "$(dirname "$0")/node.sh"
@@ -8,16 +8,16 @@ dir=$(realpath -m "$1")
 [ -e "$dir/net" ] || exit 0 # nothing was started there
 group=$(group_of "$dir")
 
-# the kernel ends all of its namespace with it, and its mounts go with the last of them
+# Pods are not among these: the kernel ends them with the node's process 1. Mounts go with the last process that has them.
 end_processes() {
-  local first
+  local left
   for _ in {1..100}; do
-    first=$(first_process "$dir")
-    [ -n "$first" ] || return 0
-    kill -9 "$first" 2>/dev/null || :
+    mapfile -t left < <(processes_of "$dir")
+    [ ${#left[@]} -gt 0 ] || return 0
+    kill -9 "${left[@]}" 2>/dev/null || :
     sleep 0.1
   done
-  echo "Process $first does not end." >&2
+  echo "These processes do not end: ${left[*]}." >&2
   return 1
 }
 

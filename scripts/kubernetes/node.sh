@@ -17,13 +17,11 @@ require_machine() {
 # The control group, in each hierarchy, that all pods of the node in the folder $1 are in.
 group_of() { echo "larder-node-$(cksum <<<"$1" | cut -d ' ' -f 1)"; }
 
-# The process that is the first one of the node in the folder $1; nothing when it does not run. Known by the namespaces that
-# it is in, so that no other process can be taken for it.
-first_process() {
+# The processes in the network of the node in the folder $1: its own, and what was started by DIR/beside. No process can be
+# taken for one of them, as this namespace is the node's alone.
+processes_of() {
   local process
   for process in /proc/[0-9]*; do
-    [ "$process/ns/net" -ef "$1/net" ] || continue
-    # its number here, and 1 in a namespace of its own
-    ! grep -qsP '^NSpid:\t\d+\t1$' "$process/status" || echo "${process#/proc/}"
+    [ ! "$process/ns/net" -ef "$1/net" ] || echo "${process#/proc/}"
   done
 }

@@ -3,6 +3,7 @@
 # What a node runs is kept in .cache/kubernetes. The node is taken away however this ends.
 set -eu
 cd "$(dirname "$0")/../.."
+export PATH="$PWD/node_modules/.bin:$PATH" # as npm has it: the Node that npm ci brings, and vitest
 scripts=scripts/kubernetes
 programs=.cache/kubernetes
 . "$scripts/node.sh"
@@ -11,21 +12,19 @@ bash scripts/install-tools.sh test
 bash "$scripts/build.sh" "$programs"
 npm run -s build
 
-tests=
 dir=$(mktemp -d)
 tidy_up() {
   trap '' INT TERM HUP
-  # what they started ends with them
-  if [ -n "$tests" ] && kill "$tests" 2>/dev/null; then wait "$tests" || :; fi
-  bash "$scripts/down.sh" "$dir"
+  bash "$scripts/down.sh" "$dir/node"
+  rm -rf "$dir"
 }
 trap tidy_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-bash "$scripts/up.sh" "$programs" "$dir"
+bash "$scripts/up.sh" "$programs" "$dir/node"
+mkdir "$dir/tmp"
 # in the background, so that a signal is heard at once
-LARDER_TEST_NODE="$dir" TEST_PROGRAM=dist/main.js \
-  "$dir/beside" node_modules/.bin/vitest run --project kubernetes "$@" &
-tests=$!
-wait "$tests"
+TMPDIR="$dir/tmp" LARDER_TEST_NODE="$dir/node" TEST_PROGRAM=dist/main.js \
+  "$dir/node/beside" vitest run --project kubernetes "$@" &
+wait $!

@@ -75,6 +75,14 @@ script() {
   chmod +x "$dir/$1"
 }
 
+# The number that the node's process 1 has here; nothing while there is none.
+first_process() {
+  local pid
+  for pid in $(processes_of "$dir"); do
+    ! grep -qsP '^NSpid:\t\d+\t1$' "/proc/$pid/status" || echo "$pid"
+  done
+}
+
 is_ready() {
   "$dir/beside" kubectl get serviceaccount default &&
     "$dir/beside" kubectl wait --for condition=Ready node/node --timeout 1s
@@ -87,7 +95,7 @@ make_groups
 make_network
 setsid nsenter "--net=$dir/net" unshare --mount --propagation slave --pid --fork --kill-child --mount-proc \
   bash "$here/init.sh" "$programs" "$dir" "$group" >"$dir/log/init.log" 2>&1 </dev/null &
-until first=$(first_process "$dir") && [ -n "$first" ]; do
+until first=$(first_process) && [ -n "$first" ]; do
   kill -0 $! 2>/dev/null || { cat "$dir/log/init.log" >&2; exit 1; }
   sleep 0.1
 done
