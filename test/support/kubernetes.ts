@@ -95,6 +95,8 @@ function podOf(name: string, image: string): object {
     spec: {
       containers: [{ name: 'only', image }],
       automountServiceAccountToken: false,
+      // there is no cluster DNS
+      dnsPolicy: 'Default',
       terminationGracePeriodSeconds: 5,
     },
   };
