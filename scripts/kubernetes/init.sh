@@ -3,7 +3,6 @@
 # is to see, starts its parts, and starts again what ends. When it is killed, the kernel ends all the others with it.
 set -eu
 programs=$1 dir=$2 group=$3
-export PATH="$programs/bin:$programs/debian/usr/bin:$programs/debian/usr/sbin:$PATH"
 
 # Everything is at hand below /run/node before /run and /var/lib are covered, which may hold PROGRAMS and DIR.
 mount_all() {
@@ -44,7 +43,7 @@ import_pause() {
 
 mount_all
 cover_sysctls
-PATH="/run/node/programs/bin:/run/node/programs/debian/usr/bin:$PATH"
+export PATH="/run/node/programs/bin:/run/node/programs/debian/usr/bin:/run/node/programs/debian/usr/sbin:$PATH"
 cd /run/node/etc
 part etcd etcd --data-dir /var/lib/etcd --unsafe-no-fsync --listen-peer-urls http://127.0.0.1:2380 \
   --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379
