@@ -26,6 +26,10 @@ export class Answers {
     maxSize: MEMORY,
     sizeCalculation: (answer) => answer.bytes.length + 512,
   });
+  /** Writes under way. None rejects. */
+  readonly #writes = new Set<{ readonly key: string; readonly done: Promise<void> }>();
+  /** Grows with each: what was read at another number may be gone since. */
+  #purges = 0;
 
   constructor(store: Store) {
     this.#store = store;
@@ -38,61 +42,78 @@ export class Answers {
 
   /** The answer as the store has it. Throws LarderError `store_failed`. */
   async read(key: string): Promise<Answer | undefined> {
-    const before = this.#memory.get(key);
-    const document = await this.#store.readDocument(key);
-    // what was written meanwhile is newer than what was read
-    const meanwhile = this.#memory.get(key);
-    if (meanwhile !== undefined && meanwhile !== before) return meanwhile;
-    const answer = document && decode(document);
-    if (answer) this.#memory.set(key, answer);
-    else this.#memory.delete(key);
-    return answer;
+    for (;;) {
+      const purges = this.#purges;
+      const before = this.#memory.get(key);
+      const document = await this.#store.readDocument(key);
+      if (purges !== this.#purges) continue;
+      // what was written meanwhile is newer than what was read
+      const meanwhile = this.#memory.get(key);
+      if (meanwhile !== undefined && meanwhile !== before) return meanwhile;
+      const answer = document && decode(document);
+      if (answer) this.#memory.set(key, answer);
+      else this.#memory.delete(key);
+      return answer;
+    }
   }
 
-  /** Keeps what the upstream has just said. Throws LarderError `store_failed`; memory has it all the same. */
-  async confirm(
-    key: string,
-    fresh: AnswerBytes,
-    previous: Answer | undefined,
-    now: number,
-  ): Promise<Answer> {
-    const sha256 = sha256Of(fresh.bytes);
-    const same = previous?.record.sha256 === sha256;
-    const answer: Answer = {
-      bytes: fresh.bytes,
-      confirmedAt: now,
-      record: {
-        size: fresh.bytes.length,
-        sha256,
-        time: same ? previous.record.time : new Date(now).toISOString(),
-        source: fresh.source,
-        extra: {},
-      },
-    };
-    return this.#write(key, answer);
+  /** Keeps an answer. Throws LarderError `store_failed`; memory has it all the same. */
+  async keep(key: string, answer: Answer): Promise<Answer> {
+    this.#memory.set(key, answer);
+    const write = this.#store.writeDocument(key, encode(answer));
+    const entry = { key, done: write.catch(() => undefined) };
+    this.#writes.add(entry);
+    try {
+      await write;
+      return answer;
+    } finally {
+      this.#writes.delete(entry);
+    }
   }
 
-  /** Moves the clock of a failing check on. */
+  /** Moves the clock of a failing check on. Throws as `keep` does. */
   markFailed(key: string, answer: Answer, now: number): Promise<Answer> {
-    return this.#write(key, { ...answer, failedAt: now });
+    return this.keep(key, { ...answer, failedAt: now });
   }
 
-  /** Makes the next request ask the upstream, while the bytes stay for a stale answer. */
+  /** Makes the next request ask the upstream, while the bytes stay for a stale answer. Throws as `keep` does. */
   async expire(key: string): Promise<void> {
-    const answer = this.peek(key) ?? (await this.read(key));
-    if (answer) await this.#write(key, { ...answer, expired: true });
+    if (!this.peek(key)) await this.read(key);
+    // as memory has it: what was purged since it was read stays away
+    const answer = this.peek(key);
+    if (answer) await this.keep(key, { ...answer, expired: true });
   }
 
+  /** Deletes one. Throws LarderError `store_failed`. */
   async forget(key: string): Promise<void> {
     this.#memory.delete(key);
     await this.#store.delete(key);
   }
 
-  async #write(key: string, answer: Answer): Promise<Answer> {
-    this.#memory.set(key, answer);
-    await this.#store.writeDocument(key, encode(answer));
-    return answer;
+  /** Has none of these in memory any more, for all that was read before. Resolves when none is being written. Never rejects. */
+  async forgetAll(matches: (key: string) => boolean): Promise<void> {
+    this.#purges++;
+    for (const key of [...this.#memory.keys()]) if (matches(key)) this.#memory.delete(key);
+    const written = [...this.#writes].filter(({ key }) => matches(key));
+    await Promise.all(written.map(({ done }) => done));
   }
+}
+
+/** What an upstream has just said, as it is kept; `previous` is what it said before. */
+export function confirmed(fresh: AnswerBytes, previous: Answer | undefined, now: number): Answer {
+  const sha256 = sha256Of(fresh.bytes);
+  const same = previous?.record.sha256 === sha256;
+  return {
+    bytes: fresh.bytes,
+    confirmedAt: now,
+    record: {
+      size: fresh.bytes.length,
+      sha256,
+      time: same ? previous.record.time : new Date(now).toISOString(),
+      source: fresh.source,
+      extra: {},
+    },
+  };
 }
 
 const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');

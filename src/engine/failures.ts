@@ -41,6 +41,10 @@ export class Failures {
     this.#entries.delete(key);
   }
 
+  forgetAll(matches: (key: string) => boolean): void {
+    for (const key of this.#entries.keys()) if (matches(key)) this.#entries.delete(key);
+  }
+
   /** What is remembered for this key. */
   get(key: string): LarderError | undefined {
     const entry = this.#entries.get(key);

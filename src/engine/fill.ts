@@ -8,6 +8,7 @@ import type {
   Body,
   ContentRecord,
   Fetched,
+  Lease,
   Listener,
   Lock,
   Outcome,
@@ -71,6 +72,12 @@ export interface FillPorts {
   readonly now: () => number;
 }
 
+/** Bytes on their way in from another replica. Neither rejects. */
+interface Copying {
+  readonly done: Promise<boolean>;
+  stop(): Promise<boolean>;
+}
+
 export class Fill {
   /** Settles when the fill is over, the stash included. Never rejects. Whoever started it calls `forget` then. */
   readonly ended: Promise<void>;
@@ -78,6 +85,8 @@ export class Fill {
   readonly #request: ContentRequest;
   readonly #spool: Spool;
   readonly #abort = new AbortController();
+  readonly #disowned = new AbortController();
+  #stashing: Promise<unknown> | undefined;
   /** Of all bytes in the spool. */
   readonly #hash = createHash('sha256');
   #announced: number | undefined;
@@ -96,6 +105,15 @@ export class Fill {
     this.ended = this.#run();
   }
 
+  get key(): string {
+    return this.#request.key;
+  }
+
+  /** In whose name it is fetched: as of its request. */
+  get failureKey(): string {
+    return this.#request.failureKey;
+  }
+
   /** What it failed with; undefined while it runs and after it went well. */
   get error(): unknown {
     return this.#error;
@@ -106,14 +124,28 @@ export class Fill {
     return this.#record;
   }
 
-  /** Whether its content is in the store now. */
+  /** Whether its content is in the store now, and was not purged since. */
   get stored(): boolean {
-    return this.#stored;
+    return this.#stored && !this.isDisowned;
   }
 
   /** Whether that is so by its own fetch: another holder of the lease may have stored it meanwhile. */
   get fetched(): boolean {
-    return this.#stored && !this.#present;
+    return this.stored && !this.#present;
+  }
+
+  get isDisowned(): boolean {
+    return this.#disowned.signal.aborted;
+  }
+
+  /**
+   * Its name is purged: it goes on for those who wait for it alone, keeps nothing, and leaves the lease to whoever wants it
+   * next. Resolves when no stash of it is under way: one that has begun ends first, so that what it stored is there to be
+   * deleted. Never rejects.
+   */
+  async disown(): Promise<void> {
+    this.#disowned.abort(new Error('its name is purged'));
+    await this.#stashing;
   }
 
   /** Frees what it holds, as soon as the last reader closes: nobody joins after this. */
@@ -168,46 +200,78 @@ export class Fill {
   }
 
   async #leased(): Promise<void> {
-    const { lock, store, peers } = this.#ports;
-    const { key, failureKey: scope } = this.#request;
-    const { signal } = this.#abort;
-    let stopCopying: (() => Promise<boolean>) | undefined;
+    const { peers } = this.#ports;
+    let copying: Copying | undefined;
     const onHeld = (address: string) => {
-      if (peers) stopCopying ??= this.#copying(peers, address);
+      if (peers) copying ??= this.#copying(peers, address);
     };
-    const stored = async () => (await store.record(key)) !== undefined;
-    const lease = await leaseUnless(stored, lock, { key, scope, signal, onHeld });
-    const isCopied = await stopCopying?.();
-    if (lease === undefined) {
-      if (!isCopied) await this.#fetchStored();
-      this.#present = this.#stored = true;
-      return;
+    for (let isGone = false; ; isGone = true) {
+      const lease = await this.#turn(onHeld, isGone);
+      // who leads there goes on for its own clients, whoever holds the lease now
+      const isCopied = await (this.isDisowned ? copying?.done : copying?.stop());
+      if (lease !== undefined || this.isDisowned) {
+        await this.#filled(lease, isCopied === true);
+        return;
+      }
+      if (isCopied || (await this.#fetchStored())) {
+        this.#present = this.#stored = true;
+        return;
+      }
     }
+  }
+
+  /**
+   * The lease; undefined when another holder has stored it meanwhile, or when it is disowned. `isGone`: what was stored is
+   * not there any more, whatever its record says.
+   */
+  async #turn(onHeld: (address: string) => void, isGone: boolean): Promise<Lease | undefined> {
+    const { lock, store } = this.#ports;
+    const { key, failureKey: scope } = this.#request;
+    const signal = AbortSignal.any([this.#abort.signal, this.#disowned.signal]);
+    const stored = async () => !isGone && (await store.record(key)) !== undefined;
+    try {
+      const lease = await leaseUnless(stored, lock, { key, scope, signal, onHeld });
+      if (!this.isDisowned) return lease;
+      await lease?.release();
+    } catch (error) {
+      if (error !== this.#disowned.signal.reason) throw error;
+    }
+    return undefined;
+  }
+
+  /** Brings what is not here yet, checks and keeps it. Without a lease it is for those who wait alone. */
+  async #filled(lease: Lease | undefined, isCopied: boolean): Promise<void> {
+    this.#disowned.signal.addEventListener('abort', () => {
+      if (this.#stashing === undefined) void lease?.release();
+    });
     let outcome: Outcome | undefined;
     try {
       if (!isCopied) await this.#admitted();
-      await this.#stash(lease.lost);
+      await this.#stash(lease);
       if (this.#stored) outcome = { kind: 'stored' };
     } catch (error) {
       // its own clients do not wait until the others are told
       this.#fail(error);
       outcome = failedWith(error);
     } finally {
-      await lease.release(outcome);
+      await lease?.release(this.isDisowned ? undefined : outcome);
     }
   }
 
   /**
-   * Takes the bytes from the replica that leads, as they come; the result ends that, and says whether all is here. Where it
-   * breaks, the store or the upstream has the rest.
+   * Takes the bytes from the replica that leads, as they come, until they end or it is stopped; both say whether all is
+   * here. Where it breaks, the store or the upstream has the rest.
    */
-  #copying(peers: Peers, address: string): () => Promise<boolean> {
+  #copying(peers: Peers, address: string): Copying {
     const stopping = new AbortController();
     const signal = AbortSignal.any([stopping.signal, this.#abort.signal]);
     const done = this.#copy(peers, address, signal).catch(() => false);
-    return () => {
-      stopping.abort(new Error('the leader has ended'));
-      return done;
+    return {
+      done,
+      stop: () => {
+        stopping.abort(new Error('the leader has ended'));
+        return done;
+      },
     };
   }
 
@@ -242,12 +306,14 @@ export class Fill {
     }
   }
 
-  /** Another holder of the lease has stored it: those who wait here share one look into the store. */
-  async #fetchStored(): Promise<void> {
+  /**
+   * Another holder of the lease has stored it: those who wait here share one look into the store. False when it is gone
+   * again.
+   */
+  async #fetchStored(): Promise<boolean> {
     const { key } = this.#request;
     const found = await this.#ports.store.open(key);
-    if (found === undefined)
-      throw new LarderError('store_failed', 'it was stored and is gone again; try again');
+    if (found === undefined) return false;
     const { record, body } = found;
     try {
       this.#announced ??= record.size;
@@ -263,6 +329,7 @@ export class Fill {
     }
     this.#record = record;
     this.#spool.complete();
+    return true;
   }
 
   #fail(error: unknown): void {
@@ -322,20 +389,23 @@ export class Fill {
    * No client sees this fail, and none waits for a store that is slow: the last chunk goes out when the bytes are in
    * place, so that a kill right after an answer loses nothing, or after a moment.
    */
-  async #stash(lost: AbortSignal): Promise<void> {
+  async #stash(lease: Lease | undefined): Promise<void> {
     const { store, listener } = this.#ports;
     const { key } = this.#request;
     const record = this.#record;
     const letGo = () => {
       this.#spool.complete();
     };
-    if (record === undefined || lost.aborted || !this.#mayKeep) {
+    const mayKeep = this.#mayKeep && lease?.lost.aborted === false && !this.isDisowned;
+    if (record === undefined || !mayKeep) {
       letGo();
       return;
     }
     const moment = setTimeout(letGo, PLACING_MS);
+    const stashing = store.stash(key, this.#spool.source(), record);
+    this.#stashing = stashing.catch(() => undefined);
     try {
-      await store.stash(key, this.#spool.source(), record);
+      await stashing;
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
@@ -344,14 +414,16 @@ export class Fill {
       letGo();
     }
     this.#stored = true;
-    listener.stored({ key, record });
+    if (this.stored) listener.stored({ key, record });
   }
 
   #report(ms: number): void {
     const { key } = this.#request;
     const bytes = this.#spool.size;
-    if (this.#stored) {
-      this.#ports.listener.fillEnded({ key, outcome: 'stored', bytes, ms });
+    const isPurged = this.isDisowned && this.#error === undefined;
+    if (this.stored || isPurged) {
+      const outcome = isPurged ? 'purged' : 'stored';
+      this.#ports.listener.fillEnded({ key, outcome, bytes, ms });
       return;
     }
     // without an error it reached its readers and could not be kept

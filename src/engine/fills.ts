@@ -14,6 +14,8 @@ export class Fills {
   readonly #ports: FillPorts;
   readonly #failures: Failures;
   readonly #inFlight = new Map<string, Fill>();
+  /** Nobody joins these any more. */
+  readonly #disowned = new Set<Fill>();
   readonly #all = new Slots(FILLS);
   readonly #byUpstream = new Map<string, Slots>();
   /** Keys stored lately, for whoever looked into the store just before. */
@@ -26,7 +28,7 @@ export class Fills {
   }
 
   get inFlight(): number {
-    return this.#inFlight.size;
+    return this.#inFlight.size + this.#disowned.size;
   }
 
   get queued(): number {
@@ -49,14 +51,30 @@ export class Fills {
     const fill = new Fill(this.#ports, request);
     this.#inFlight.set(request.key, fill);
     void fill.ended.then(() => {
-      if (fill.error !== undefined) this.#failures.remember(request.failureKey, fill.error);
-      else if (fill.stored) this.#justStored.set(request.key, true);
+      if (fill.stored) this.#justStored.set(request.key, true);
+      else if (fill.error !== undefined && !fill.isDisowned)
+        this.#failures.remember(request.failureKey, fill.error);
       request.onEnd?.(fill.fetched);
-      this.#inFlight.delete(request.key);
+      if (!this.#disowned.delete(fill)) this.#inFlight.delete(request.key);
       fill.forget();
     });
     request.onFill?.();
     return fill;
+  }
+
+  /**
+   * Fills of what is purged, or in the name of what is, go on for their clients alone; the next request leads one of its
+   * own. Resolves when none of them is being stashed.
+   */
+  async disown(isPurged: (key: string) => boolean): Promise<void> {
+    const purged = [...this.#inFlight.values(), ...this.#disowned].filter(
+      ({ key, failureKey }) => isPurged(key) || isPurged(failureKey),
+    );
+    for (const fill of purged) {
+      if (this.#inFlight.get(fill.key) === fill) this.#inFlight.delete(fill.key);
+      this.#disowned.add(fill);
+    }
+    await Promise.all(purged.map((fill) => fill.disown()));
   }
 
   /** Waits for a fill's first bytes, as one of a bounded number. Throws LarderError. */
@@ -72,7 +90,7 @@ export class Fills {
 
   /** Resolves when every fill under way is over. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#inFlight.values()].map((fill) => fill.ended));
+    await Promise.all([...this.#inFlight.values(), ...this.#disowned].map((fill) => fill.ended));
   }
 
   async #admit(upstream: string): Promise<() => void> {

@@ -147,8 +147,8 @@ export const systemClock: Clock = { now: () => Date.now() };
 export interface Listener {
   fillEnded?(event: {
     key: string;
-    /** `stored`: its content is in the store. */
-    outcome: 'stored' | 'failed';
+    /** `stored`: its content is in the store. `purged`: its name was purged meanwhile, so that its readers alone got it. */
+    outcome: 'stored' | 'failed' | 'purged';
     code?: string;
     bytes: number;
     ms: number;

@@ -6,7 +6,7 @@
 // and for answers: fresh → serve; else ask the upstream, and fall back on what is held, by cause.
 // The outcome word is decided here and nowhere else.
 
-import type { Answer, AnswerBytes, Answers } from './answers.ts';
+import { confirmed, type Answer, type AnswerBytes, type Answers } from './answers.ts';
 import { LarderError } from './errors.ts';
 import type { Failures } from './failures.ts';
 import type { ContentRequest } from './fill.ts';
@@ -25,6 +25,7 @@ import type {
   Served,
   Store,
 } from './ports.ts';
+import { Runs } from './runs.ts';
 
 /** Questions for something small under way at once; hits take no part. */
 const QUESTIONS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
@@ -59,8 +60,8 @@ export class PullThrough {
   readonly #failures: Failures;
   readonly #listener: Required<Listener>;
   readonly #clock: Clock;
-  readonly #refreshes = new Map<string, Promise<ServedAnswer>>();
-  readonly #sizes = new Map<string, Promise<number | undefined>>();
+  readonly #refreshes = new Runs<ServedAnswer>();
+  readonly #sizes = new Runs<number | undefined>();
   readonly #questions = new Slots(QUESTIONS);
   readonly #closing = new AbortController();
 
@@ -106,10 +107,11 @@ export class PullThrough {
     if (stored) return stored;
     if (!ask.fetch) throw notCached();
     this.#failures.check(failureKey);
-    const size = await once(this.#sizes, key, () =>
+    const asked = this.#sizes.joinOrStart(key, () =>
       this.#question((signal) => request.fetchSize(signal)),
-    ).catch((error: unknown) => {
-      this.#failures.remember(failureKey, error);
+    );
+    const size = await asked.result.catch((error: unknown) => {
+      if (!asked.overtaken.aborted) this.#failures.remember(failureKey, error);
       throw error;
     });
     return { outcome: 'miss', body: headBody(size), record: undefined };
@@ -142,19 +144,28 @@ export class PullThrough {
     const answer = this.#answers.peek(key) ?? (await this.#answers.read(key));
     if (answer && holds(answer.bytes)) return;
     this.#failures.forget(key);
-    if (answer) await this.#answers.expire(key);
     // what a refresh under way will bring was said before
-    await this.#refreshes.get(key)?.then(
-      () => this.#answers.expire(key),
-      () => {
-        this.#failures.forget(key);
-      },
-    );
+    this.#refreshes.overtake((refreshed) => refreshed === key);
+    if (answer) await this.#answers.expire(key);
+  }
+
+  /**
+   * Forgets all that is purged: what failed, answers in memory, and what is under way, which those who wait for it get all
+   * the same. Resolves when nothing of that is being written any more: what was is there to be deleted. Throws LarderError
+   * `store_failed`.
+   */
+  async forget(isPurged: (key: string) => boolean): Promise<void> {
+    this.#refreshes.overtake(isPurged);
+    this.#sizes.overtake(isPurged);
+    this.#failures.forgetAll(isPurged);
+    await Promise.all([this.#fills.disown(isPurged), this.#answers.forgetAll(isPurged)]);
   }
 
   /** Ends what runs for nobody. */
   close(): void {
     this.#closing.abort(new LarderError('overloaded', 'the server is stopping'));
+    // whatever waits for a lease
+    this.#refreshes.overtake(() => true);
   }
 
   async #stored(key: string): Promise<Served | undefined> {
@@ -175,30 +186,42 @@ export class PullThrough {
     if (held && verdict === 'failing') return this.#serve('stale', held, freshness);
     const failed = this.#failures.get(key);
     if (failed) return this.#onFailure(request, held, failed);
-    const refreshed = once(this.#refreshes, key, () => this.#refresh(request, held));
-    if (held === undefined || verdict === 'expired') return refreshed;
-    refreshed.catch((error: unknown) => {
+    const { result } = this.#refreshes.joinOrStart(key, (overtaken) =>
+      this.#refresh(request, held, overtaken),
+    );
+    if (held === undefined || verdict === 'expired') return result;
+    result.catch((error: unknown) => {
       this.#listener.staleServed({ key, error });
     });
     return this.#serve('stale', held, freshness);
   }
 
   /** One question among all that share the lock service: whoever comes meanwhile reads the answer it brings. */
-  async #refresh(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
+  async #refresh(
+    request: AnswerRequest,
+    held: Answer | undefined,
+    overtaken: AbortSignal,
+  ): Promise<ServedAnswer> {
     const { key, freshness } = request;
     let answer: Answer | undefined;
     try {
-      const { signal } = this.#closing;
       const brought = async () => {
         const read = await this.#answers.read(key);
         if (read && read.confirmedAt !== held?.confirmedAt) answer = read;
         return answer !== undefined;
       };
-      const lease = await leaseUnless(brought, this.#lock, { key, scope: key, signal });
-      if (lease) answer = await this.#asked(request, held, lease);
+      const lease = await leaseUnless(brought, this.#lock, { key, scope: key, signal: overtaken })
+        // asks for those who wait, without a lease
+        .catch((error: unknown) => {
+          if (error !== overtaken.reason) throw error;
+        });
+      if (lease) answer = await this.#leased(request, held, lease, overtaken);
+      else if (overtaken.aborted) answer ??= await this.#asked(request, held);
     } catch (error) {
-      this.#failures.remember(key, error);
-      if (held && error instanceof LarderError) await this.#note(key, held, error);
+      if (!overtaken.aborted) {
+        this.#failures.remember(key, error);
+        if (held && error instanceof LarderError) await this.#note(key, held, error);
+      }
       return await this.#onFailure(request, held, error);
     }
     if (answer === undefined)
@@ -206,32 +229,44 @@ export class PullThrough {
     return this.#serve(held ? 'revalidated' : 'miss', answer, freshness);
   }
 
-  /** Asks the upstream, and keeps what it says; undefined where that is not possible. Throws LarderError. */
-  async #asked(
+  /** Asks the upstream under a lease, which goes to the next one as soon as this is overtaken. */
+  async #leased(
     request: AnswerRequest,
     held: Answer | undefined,
     lease: Lease,
-  ): Promise<Answer | undefined> {
-    const { key } = request;
+    overtaken: AbortSignal,
+  ): Promise<Answer> {
+    const giveBack = () => void lease.release();
+    overtaken.addEventListener('abort', giveBack);
+    if (overtaken.aborted) giveBack();
     let outcome: Outcome | undefined;
     try {
-      const fresh = await this.#question((signal) => request.fetch(signal));
-      const now = this.#clock.now();
-      return await this.#answers.confirm(key, fresh, held, now).then(
-        (answer) => {
-          outcome = { kind: 'stored' };
-          return answer;
-        },
-        (error: unknown) => {
-          this.#listener.storeFailed({ key, operation: 'answer', error });
-          return this.#answers.peek(key);
-        },
-      );
+      const answer = await this.#asked(request, held);
+      if (!overtaken.aborted && (await this.#isKept(request.key, answer)))
+        outcome = { kind: 'stored' };
+      return answer;
     } catch (error) {
       outcome = failedWith(error);
       throw error;
     } finally {
-      await lease.release(outcome);
+      await lease.release(overtaken.aborted ? undefined : outcome);
+    }
+  }
+
+  /** What the upstream says now. Throws LarderError. */
+  async #asked(request: AnswerRequest, held: Answer | undefined): Promise<Answer> {
+    const fresh = await this.#question((signal) => request.fetch(signal));
+    return confirmed(fresh, held, this.#clock.now());
+  }
+
+  /** Keeps an answer, in memory at least: whether the store has it. */
+  async #isKept(key: string, answer: Answer): Promise<boolean> {
+    try {
+      await this.#answers.keep(key, answer);
+      return true;
+    } catch (error) {
+      this.#listener.storeFailed({ key, operation: 'answer', error });
+      return false;
     }
   }
 
@@ -296,16 +331,6 @@ export class PullThrough {
       maxAgeMs: Math.max(0, maxAgeMs),
     };
   }
-}
-
-/** One run a key; whoever comes meanwhile shares its result, errors too. */
-function once<T>(running: Map<string, Promise<T>>, key: string, run: () => Promise<T>): Promise<T> {
-  let shared = running.get(key);
-  if (shared === undefined) {
-    shared = run().finally(() => running.delete(key));
-    running.set(key, shared);
-  }
-  return shared;
 }
 
 /** What the store alone could say. */

@@ -39,8 +39,9 @@ export type PurgeHandler = (scope: PurgeScope) => void | Promise<void>;
 /** Tells all replicas what is purged. */
 export interface Announcements {
   /**
-   * Calls the handlers of this process and waits for them; the other replicas are told, and not waited for. Throws what a
-   * handler throws, once all were called, and never for a replica that cannot be told.
+   * Calls the handlers of this process and waits for them; the other replicas are told, and not waited for. Before a
+   * deletion, so that nothing of it is stored any more; and after it, as memories may hold what was read until then. Throws
+   * what a handler throws, once all were called, and never for a replica that cannot be told.
    */
   announce(scope: PurgeScope): Promise<void>;
   /** Handlers are called in the order in which they came. */

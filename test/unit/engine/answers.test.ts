@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { Answers } from '../../../src/engine/answers.ts';
+import { Answers, confirmed, type Answer } from '../../../src/engine/answers.ts';
 import { MemoryStore, sha256 } from '../../support/engine.ts';
 
 const key = 'answers/go/example.com/m/list';
 const says = (text: string) => ({ bytes: Buffer.from(text), source: 'http://upstream.test' });
 const at = Date.parse('2026-01-02T03:04:05.000Z');
+const confirm = (answers: Answers, text: string, previous: Answer | undefined, now: number) =>
+  answers.keep(key, confirmed(says(text), previous, now));
 
 function start() {
   const store = new MemoryStore();
@@ -22,7 +24,7 @@ describe('what is kept', () => {
     '%j, as it came',
     async (one) => {
       const { answers, elsewhere } = start();
-      const kept = await answers.confirm(key, says(one), undefined, at);
+      const kept = await confirm(answers, one, undefined, at);
       expect(kept).toEqual({
         bytes: Buffer.from(one),
         confirmedAt: at,
@@ -41,10 +43,10 @@ describe('what is kept', () => {
 
   test('keeps the time of bytes that come again the same', async () => {
     const { answers } = start();
-    const first = await answers.confirm(key, says('a'), undefined, at);
-    const same = await answers.confirm(key, says('a'), first, at + 5000);
+    const first = await confirm(answers, 'a', undefined, at);
+    const same = await confirm(answers, 'a', first, at + 5000);
     expect(same).toMatchObject({ confirmedAt: at + 5000, record: { time: first.record.time } });
-    const other = await answers.confirm(key, says('b'), same, at + 9000);
+    const other = await confirm(answers, 'b', same, at + 9000);
     expect(other.record.time).toBe('2026-01-02T03:04:14.000Z');
   });
 
@@ -68,7 +70,7 @@ describe('what is kept', () => {
   ];
   test.each(spoiled)('nothing of a document that is %s', async (_, spoil) => {
     const { store, answers } = start();
-    await answers.confirm(key, says('v1.0.0\n'), undefined, at);
+    await confirm(answers, 'v1.0.0\n', undefined, at);
     store.documents.set(key, spoil(Buffer.from(store.documents.get(key) ?? [])));
     expect(await answers.read(key)).toBeUndefined();
     expect(answers.peek(key)).toBeUndefined();
@@ -78,30 +80,30 @@ describe('what is kept', () => {
 describe('what changes', () => {
   test('a failed check is noted beside it, and gone with the next that goes well', async () => {
     const { answers, elsewhere } = start();
-    const first = await answers.confirm(key, says('a'), undefined, at);
+    const first = await confirm(answers, 'a', undefined, at);
     const failed = await answers.markFailed(key, first, at + 1);
     expect(failed).toEqual({ ...first, failedAt: at + 1 });
     expect(answers.peek(key)).toBe(failed);
     expect(await elsewhere()).toEqual(failed);
-    expect(await answers.confirm(key, says('a'), failed, at + 2)).not.toHaveProperty('failedAt');
+    expect(await confirm(answers, 'a', failed, at + 2)).not.toHaveProperty('failedAt');
   });
 
   test('it can be expired, known to this process or only to the store', async () => {
     const { store, answers, elsewhere } = start();
     await answers.expire(key);
     expect(store.documents.size).toBe(0);
-    await answers.confirm(key, says('a'), undefined, at);
+    await confirm(answers, 'a', undefined, at);
     await answers.expire(key);
     expect(answers.peek(key)).toMatchObject({ expired: true });
     expect(text(answers.peek(key))).toBe('a');
-    await answers.confirm(key, says('a'), undefined, at);
+    await confirm(answers, 'a', undefined, at);
     await new Answers(store).expire(key);
     expect(await elsewhere()).toMatchObject({ expired: true });
   });
 
   test('it can be forgotten', async () => {
     const { answers, elsewhere } = start();
-    await answers.confirm(key, says('a'), undefined, at);
+    await confirm(answers, 'a', undefined, at);
     await answers.forget(key);
     expect(answers.peek(key)).toBeUndefined();
     expect(await elsewhere()).toBeUndefined();
@@ -109,22 +111,67 @@ describe('what changes', () => {
 
   test('what another process wrote is seen by a read', async () => {
     const { store, answers } = start();
-    await answers.confirm(key, says('a'), undefined, at);
-    await new Answers(store).confirm(key, says('b'), undefined, at);
+    await confirm(answers, 'a', undefined, at);
+    await confirm(new Answers(store), 'b', undefined, at);
     expect(text(await answers.read(key))).toBe('b');
     expect(text(answers.peek(key))).toBe('b');
   });
 
   test('a read that began before a change never brings the old back', async () => {
     const { store, answers } = start();
-    await answers.confirm(key, says('old'), undefined, at);
+    await confirm(answers, 'old', undefined, at);
     const gate = store.hold('readDocument');
     const late = answers.read(key);
     await gate.reached;
-    await answers.confirm(key, says('new'), undefined, at);
+    await confirm(answers, 'new', undefined, at);
     gate.open();
     expect(text(await late)).toBe('new');
     expect(text(answers.peek(key))).toBe('new');
+  });
+});
+
+describe('what is purged', () => {
+  const isKey = (one: string) => one === key;
+
+  test('is out of memory, and nothing else is', async () => {
+    const { answers } = start();
+    await confirm(answers, 'a', undefined, at);
+    await answers.keep('other', confirmed(says('b'), undefined, at));
+    await answers.forgetAll(isKey);
+    expect(answers.peek(key)).toBeUndefined();
+    expect(text(answers.peek('other'))).toBe('b');
+  });
+
+  test.each(['read', 'expire'] as const)('does not come back by a %s under way', async (how) => {
+    const { store, answers, elsewhere } = start();
+    await confirm(new Answers(store), 'a', undefined, at);
+    const gate = store.hold('readDocument');
+    const late = answers[how](key);
+    await gate.reached;
+    store.holdNoMore('readDocument');
+    await answers.forgetAll(isKey);
+    await store.delete(key);
+    gate.open();
+    expect(await late).toBeUndefined();
+    expect(answers.peek(key)).toBeUndefined();
+    expect(await elsewhere()).toBeUndefined();
+  });
+
+  test('is not being written any more', async () => {
+    const { store, answers } = start();
+    const gate = store.hold('writeDocument');
+    const writing = confirm(answers, 'a', undefined, at);
+    const other = answers.keep('other', confirmed(says('b'), undefined, at));
+    await gate.reached;
+    let isDone = false;
+    const forgotten = answers.forgetAll(isKey).then(() => {
+      isDone = true;
+    });
+    await answers.forgetAll((one) => one === 'nothing of it');
+    expect(isDone).toBe(false);
+    gate.open();
+    await Promise.all([writing, other, forgotten]);
+    expect(answers.peek(key)).toBeUndefined();
   });
 });
 
@@ -132,7 +179,7 @@ test('a store that cannot write is told, and memory has it all the same', async 
   const { store, answers } = start();
   store.refuse('writeDocument');
   const down = { code: 'store_failed' };
-  await expect(answers.confirm(key, says('a'), undefined, at)).rejects.toMatchObject(down);
+  await expect(confirm(answers, 'a', undefined, at)).rejects.toMatchObject(down);
   expect(text(answers.peek(key))).toBe('a');
   store.refuse('readDocument');
   await expect(answers.read(key)).rejects.toMatchObject(down);
