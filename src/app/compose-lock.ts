@@ -9,6 +9,8 @@ import type { Config } from './config.ts';
 
 export interface ComposedLock {
   readonly lock: Lock;
+  /** Where Redis is in the settings. */
+  readonly redis: RedisService | undefined;
   /** What is wrong with it, for people; empty when all is well. */
   warnings(): string[];
   /** To be called when no lease is held any more. */
@@ -21,10 +23,16 @@ export async function composeLock(
   listener: Pick<Required<Listener>, 'lockService'>,
 ): Promise<ComposedLock> {
   if (redisUrl === undefined)
-    return { lock: new LocalLock(), warnings: () => [], close: () => undefined };
+    return {
+      lock: new LocalLock(),
+      redis: undefined,
+      warnings: () => [],
+      close: () => undefined,
+    };
   const service = await RedisService.open({ target: parseRedisUrl(redisUrl), prefix, listener });
   return {
     lock: new RedisLock(service, leaseTimeMs, peer?.url),
+    redis: service,
     warnings: () =>
       service.connected ? [] : ['Redis cannot be used: each replica fetches for itself meanwhile.'],
     close: () => {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { messageOf } from '../engine/errors.ts';
 import { systemClock, type Listener, type Store } from '../engine/ports.ts';
+import type { Announcements } from '../engine/purge-plan.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { DataPlane } from '../http/context.ts';
@@ -21,6 +22,8 @@ import { fileReason, StartError } from './start-error.ts';
 export interface SharedParts {
   readonly store: Store;
   readonly pull: PullThrough;
+  /** Of purges, which links are to forget. */
+  readonly announcements: Announcements;
   readonly client: UpstreamClient;
   readonly listener: Required<Listener>;
   /** Name of this server in `Via`. */

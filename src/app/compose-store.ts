@@ -20,6 +20,8 @@ const REDIRECT_ABOVE = 1024 ** 2;
 
 export interface ComposedStore {
   readonly store: Store;
+  /** Has none of these near any more: what is purged, on whichever replica. */
+  forgetAll(matches: (key: string) => boolean): void;
   /** Resolves when the place itself answers. Throws LarderError `store_failed`. */
   check(): Promise<void>;
   /** To be called when nothing uses the store any more. */
@@ -48,9 +50,9 @@ export async function composeStore(
     listener.storeFailed({ key: 'format.json', operation: 'start', error });
   });
   const diskCache = config.s3?.diskCache ?? 0;
-  const near =
+  const disk =
     diskCache === 0
-      ? formatted
+      ? undefined
       : diskCached(formatted, {
           folder: path.join(config.spoolDir, 'cache'),
           maxBytes: diskCache,
@@ -58,7 +60,16 @@ export async function composeStore(
             listener.storeFailed({ key: '', operation: 'cache', error });
           },
         });
-  return { store: hot(near), check: () => formatted.check(), close };
+  const store = hot(disk ?? formatted);
+  return {
+    store,
+    forgetAll(matches) {
+      disk?.forgetAll(matches);
+      store.forgetAll(matches);
+    },
+    check: () => formatted.check(),
+    close,
+  };
 }
 
 async function folder(root: string, listener: Pick<Required<Listener>, 'storeFailed'>) {

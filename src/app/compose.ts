@@ -11,6 +11,7 @@ import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Listener } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
+import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
@@ -29,6 +30,7 @@ import type { RequestContext } from '../http/context.ts';
 import { PeerClient, peerPlane } from '../http/peers.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { composeAnnouncements } from './compose-announcements.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
@@ -59,6 +61,8 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   sweepSpool(config.spoolDir);
   const locks = await composeLock(config, listener);
   const { lock } = locks;
+  const told = await composeAnnouncements(locks.redis, config.s3 && store, listener);
+  const { announcements } = told;
   const peers = config.peer && new PeerClient(config.peer.secret);
   const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);
@@ -111,6 +115,12 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
       listener.storeFailed({ key, operation: 'completion', error });
     });
   };
+  announcements.subscribe(async (scope) => {
+    const isPurged = within(scope);
+    storage.forgetAll(isPurged);
+    completion.forgetAll(isPurged);
+    await pull.forget(isPurged);
+  });
   const freshness = {
     ttlMs: config.listTtlMs,
     staleWhileRevalidateMs: 0,
@@ -139,7 +149,15 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
         warnings: locks.warnings(),
       }),
     );
-  const oci = composeOci(config, { store, pull, client, listener, via, onMistake });
+  const oci = composeOci(config, {
+    store,
+    pull,
+    announcements,
+    client,
+    listener,
+    via,
+    onMistake,
+  });
   const planes = [go, oci];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const server = createServer({ config, logger, metrics, readiness, planes });
@@ -150,6 +168,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await fills.settled();
     await peers?.close();
     await zips.close();
+    await told.close();
     locks.close();
     await storage.close();
   };

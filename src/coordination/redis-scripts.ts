@@ -36,6 +36,9 @@ if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`;
 
+/** KEYS: channel, so that a cluster has a node for it. ARGV: message. */
+const ANNOUNCE = `return redis.call('PUBLISH', KEYS[1], ARGV[1])`;
+
 /** KEYS: any. Succeeds where Redis takes writes. */
 const PROBE = `return redis.call('SET', KEYS[1], '1', 'PX', 1000)`;
 
@@ -44,5 +47,6 @@ export const SCRIPTS = {
   larderAcquire: { lua: ACQUIRE, numberOfKeys: 2 },
   larderRenew: { lua: RENEW, numberOfKeys: 2 },
   larderRelease: { lua: RELEASE, numberOfKeys: 2 },
+  larderAnnounce: { lua: ANNOUNCE, numberOfKeys: 1 },
   larderProbe: { lua: PROBE, numberOfKeys: 1 },
 } as const;

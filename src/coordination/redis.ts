@@ -36,6 +36,8 @@ export class RedisService {
   readonly #subscriber: Client;
   readonly #handlers = new Map<string, (message: string) => void>();
   #up = true;
+  /** Times that the subscriptions began. */
+  #begun = 0;
   #probing: NodeJS.Timeout | undefined;
 
   private constructor({ target, prefix, listener }: RedisParts) {
@@ -45,6 +47,9 @@ export class RedisService {
     this.#subscriber = open(target, true);
     // every failure is met where a command waits for it
     for (const one of [this.#client, this.#subscriber]) one.on('error', () => undefined);
+    this.#subscriber.on('ready', () => {
+      this.#begun++;
+    });
     this.#subscriber.on('message', (channel: string, message: string) => {
       this.#handlers.get(channel)?.(message);
     });
@@ -73,6 +78,16 @@ export class RedisService {
   /** Whether it can be used now, as far as is known without asking it. */
   get connected(): boolean {
     return this.#up && this.#client.status === 'ready';
+  }
+
+  /**
+   * Whether messages come in: undefined while that is not known, and another number than before when some may have been
+   * missed since.
+   */
+  get hearing(): number | undefined {
+    // a cluster's client changes its connection without a word
+    const isKnown = this.connected && this.#subscriber instanceof Redis;
+    return isKnown && this.#subscriber.status === 'ready' ? this.#begun : undefined;
   }
 
   /**

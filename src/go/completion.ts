@@ -13,7 +13,7 @@ export class Completion {
   readonly #store: Store;
   readonly #pull: Pick<PullThrough, 'expire'>;
   readonly #index: VersionIndex;
-  /** Versions that were complete a moment ago, and of which files. */
+  /** Versions that were complete a moment ago, by the key of their zip, and of which files. */
   readonly #completed = new LRUCache<string, string>({ max: 1000 });
   /** One after another, so that no older list overwrites a newer one. */
   #turn: Promise<void> = Promise.resolve();
@@ -31,6 +31,11 @@ export class Completion {
     return done;
   }
 
+  /** A version that is purged is news when it is complete again. */
+  forgetAll(isPurged: (key: string) => boolean): void {
+    for (const key of [...this.#completed.keys()]) if (isPurged(key)) this.#completed.delete(key);
+  }
+
   async #follow(name: GoFileName): Promise<void> {
     if (!isPseudoVersion(name.version)) await this.#expireList(name);
     const times: string[] = [];
@@ -40,7 +45,7 @@ export class Completion {
       times.push(record.time);
     }
     // of files stored together each may see all of them
-    const version = `${name.module}@${name.version}`;
+    const version = keyOf({ ...name, ext: 'zip' });
     const files = times.join();
     if (this.#completed.get(version) === files) return;
     this.#completed.set(version, files);

@@ -10,6 +10,7 @@ import { LarderError } from '../engine/errors.ts';
 import type { Body, ContentRecord, Store, StoredContent } from '../engine/ports.ts';
 import { bodyOf, SMALL } from './file-body.ts';
 import { isMissing, place } from './file-moves.ts';
+import type { NearStore } from './near-store.ts';
 
 export interface DiskCacheOptions {
   /** Its own; made where it is not there. */
@@ -21,7 +22,7 @@ export interface DiskCacheOptions {
 }
 
 /** The same store, whose large content is read once. Removes what an earlier process left; throws what the system says. */
-export function diskCached(store: Store, options: DiskCacheOptions): Store {
+export function diskCached(store: Store, options: DiskCacheOptions): NearStore {
   const files = new CachedFiles(options);
   const open = async (key: string): Promise<StoredContent | undefined> => {
     const known = await files.open(key);
@@ -64,6 +65,9 @@ export function diskCached(store: Store, options: DiskCacheOptions): Store {
     },
     list: (folder) => store.list(folder),
     check: () => store.check(),
+    forgetAll: (matches) => {
+      files.deleteAll(matches);
+    },
   };
 }
 
@@ -123,6 +127,11 @@ class CachedFiles {
   delete(key: string): void {
     this.deletions++;
     this.#entries.delete(key);
+  }
+
+  deleteAll(matches: (key: string) => boolean): void {
+    this.deletions++;
+    for (const key of [...this.#entries.keys()]) if (matches(key)) this.#entries.delete(key);
   }
 
   /** Keeps a finished file that the store has taken. */

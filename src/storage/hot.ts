@@ -1,12 +1,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Store, StoredContent } from '../engine/ports.ts';
+import type { NearStore } from './near-store.ts';
 
 /** Bytes of small content in memory, and entries. */
 const MEMORY = 48 * 1024 * 1024;
 const ENTRIES = 50_000;
 
 /** The same store with its small content in a bounded memory in front: such a hit reads no disk. */
-export function hot(store: Store): Store {
+export function hot(store: Store): NearStore {
   const memory = new LRUCache<string, StoredContent>({
     max: ENTRIES,
     maxSize: MEMORY,
@@ -38,5 +39,9 @@ export function hot(store: Store): Store {
     },
     list: (folder) => store.list(folder),
     check: () => store.check(),
+    forgetAll(matches) {
+      deletions++;
+      for (const key of [...memory.keys()]) if (matches(key)) memory.delete(key);
+    },
   };
 }

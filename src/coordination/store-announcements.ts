@@ -1,0 +1,148 @@
+// Announcements to all replicas that share a store, for when Redis is not there to carry them: a document each, found by
+// looking. Clocks of replicas differ: what counts is which names were seen, and when by the own clock.
+
+import { randomUUID } from 'node:crypto';
+import type { Store } from '../engine/ports.ts';
+import type { Announcements, PurgeHandler, PurgeScope } from '../engine/purge-plan.ts';
+import { decodeScope, encodeScope } from './announced.ts';
+import type { LocalAnnouncements } from './local-announcements.ts';
+
+const FOLDER = 'answers/purges';
+const LOOK_MS = 5000;
+/** After which everybody has seen an announcement. Milliseconds. */
+const KEPT_MS = 10 * 60_000;
+
+export interface StoreAnnouncementsParts {
+  readonly store: Pick<Store, 'list' | 'readDocument' | 'writeDocument' | 'delete'>;
+  /** Whose handlers are called for what is found. */
+  readonly local: LocalAnnouncements;
+  /** What carries them beside: all of them, within this process at least. */
+  readonly carrier: Announcements;
+  /** As of RedisService. Without it nothing but the store tells. */
+  readonly redis?: { readonly hearing: number | undefined } | undefined;
+  readonly now: () => number;
+  /** Told of a store that fails, and of what is found and cannot be followed; must not throw. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class StoreAnnouncements implements Announcements {
+  readonly #parts: StoreAnnouncementsParts;
+  readonly #self = randomUUID();
+  /** Names that need not be followed any more. */
+  readonly #followed = new Set<string>();
+  /** When each name was seen first. */
+  readonly #since = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  /** What Redis said of itself before the last look that went well. */
+  #heardBefore: number | undefined;
+  #looking: Promise<void> | undefined;
+
+  private constructor(parts: StoreAnnouncementsParts) {
+    this.#parts = parts;
+  }
+
+  /** Whatever is announced already is no news. Close it. */
+  static async open(parts: StoreAnnouncementsParts): Promise<StoreAnnouncements> {
+    const announcements = new StoreAnnouncements(parts);
+    await announcements.#begin();
+    return announcements;
+  }
+
+  async announce(scope: PurgeScope): Promise<void> {
+    await Promise.all([this.#parts.carrier.announce(scope), this.#write(scope)]);
+  }
+
+  subscribe(handler: PurgeHandler): void {
+    this.#parts.carrier.subscribe(handler);
+  }
+
+  /** Resolves when no look is under way. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  async #begin(): Promise<void> {
+    const { failed, redis } = this.#parts;
+    const hearing = redis?.hearing;
+    try {
+      for (const name of await this.#list()) this.#followed.add(name);
+      this.#heardBefore = hearing;
+    } catch (error) {
+      // then all that is found later is followed: that forgets too much, and not too little
+      failed(error);
+    }
+    this.#timer = setInterval(() => {
+      this.#looking ??= this.#lookIfNeeded().finally(() => {
+        this.#looking = undefined;
+      });
+    }, LOOK_MS).unref();
+  }
+
+  async #write(scope: PurgeScope): Promise<void> {
+    const { store, failed, now } = this.#parts;
+    const lines = encodeScope(this.#self, scope);
+    if (lines.length === 0) return;
+    const name = `${new Date(now()).toISOString()}-${randomUUID()}`;
+    this.#followed.add(name);
+    try {
+      await store.writeDocument(`${FOLDER}/${name}`, Buffer.from(lines.join('\n')));
+      await this.#removeOld();
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  async #removeOld(): Promise<void> {
+    const { store, now } = this.#parts;
+    const before = now() - KEPT_MS;
+    for (const name of await this.#list()) {
+      if ((this.#since.get(name) ?? Infinity) <= before) await store.delete(`${FOLDER}/${name}`);
+    }
+  }
+
+  async #list(): Promise<string[]> {
+    const { store, now } = this.#parts;
+    const names = await store.list(FOLDER);
+    const there = new Set(names);
+    for (const name of this.#since.keys()) {
+      if (there.has(name)) continue;
+      this.#since.delete(name);
+      this.#followed.delete(name);
+    }
+    for (const name of names) if (!this.#since.has(name)) this.#since.set(name, now());
+    return names;
+  }
+
+  async #lookIfNeeded(): Promise<void> {
+    const hearing = this.#parts.redis?.hearing;
+    if (hearing !== undefined && hearing === this.#heardBefore) return;
+    try {
+      await this.#look();
+      this.#heardBefore = hearing;
+    } catch (error) {
+      this.#heardBefore = undefined;
+      this.#parts.failed(error);
+    }
+  }
+
+  async #look(): Promise<void> {
+    for (const name of await this.#list()) {
+      if (this.#followed.has(name)) continue;
+      const document = await this.#parts.store.readDocument(`${FOLDER}/${name}`);
+      if (document) await this.#follow(Buffer.from(document).toString());
+      this.#followed.add(name);
+    }
+  }
+
+  async #follow(document: string): Promise<void> {
+    const { local, failed } = this.#parts;
+    for (const line of document.split('\n')) {
+      try {
+        await local.announce(decodeScope(line));
+      } catch (error) {
+        failed(error);
+      }
+    }
+  }
+}
