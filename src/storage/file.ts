@@ -15,6 +15,8 @@ import { allDone, discard, isMissing, moveInto, place } from './file-moves.ts';
 /** Folders known to be there. */
 const FOLDERS = 10_000;
 const RECORD = '.record';
+/** Ends what is called like a record and is none. */
+const NO_RECORD = '~';
 const TEMP = '.tmp';
 
 /** As on the disk: `synced` is false until large content is known to outlive a power cut. */
@@ -119,17 +121,16 @@ export class FileStore implements Store {
   }
 
   async list(folder: string): Promise<string[]> {
-    const entries = await this.#io(folder, 'list', (file) =>
+    const entries = await this.#in(folder, 'list', (file) =>
       readdir(file, { withFileTypes: true }),
     );
     return (entries ?? [])
-      .filter((entry) => !entry.name.endsWith(RECORD))
-      .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+      .flatMap((entry) => (entry.isDirectory() ? [`${entry.name}/`] : namesOf(entry.name)))
       .sort();
   }
 
   async check(): Promise<void> {
-    await this.#io('', 'check', (root) => access(root, constants.R_OK | constants.W_OK));
+    await this.#in('', 'check', (root) => access(root, constants.R_OK | constants.W_OK));
   }
 
   /** Resolves when everything stored so far will survive a power cut, as far as the disk takes it. */
@@ -176,13 +177,21 @@ export class FileStore implements Store {
     return path.join(this.#root, TEMP, randomUUID());
   }
 
-  /** Undefined for what is not there. Names that leave the root are refused. */
-  async #io<T>(
+  #io<T>(
     key: string,
     operation: string,
     run: (file: string) => Promise<T>,
   ): Promise<T | undefined> {
-    const file = path.join(this.#root, key);
+    return this.#in(NAMED_LIKE_RECORD.test(key) ? key + NO_RECORD : key, operation, run);
+  }
+
+  /** Undefined for what is not there. Names that leave the root are refused. */
+  async #in<T>(
+    name: string,
+    operation: string,
+    run: (file: string) => Promise<T>,
+  ): Promise<T | undefined> {
+    const file = path.join(this.#root, name);
     if (file !== this.#root && !file.startsWith(this.#root + path.sep)) {
       throw new LarderError('invalid', 'a name may not leave the store');
     }
@@ -198,4 +207,12 @@ export class FileStore implements Store {
       });
     }
   }
+}
+
+const NAMED_LIKE_RECORD = /\.record~*$/;
+
+/** Under which name a file was kept; none for a record. */
+function namesOf(file: string): string[] {
+  if (file.endsWith(RECORD)) return [];
+  return [NAMED_LIKE_RECORD.test(file) ? file.slice(0, -NO_RECORD.length) : file];
 }

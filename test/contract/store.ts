@@ -95,6 +95,45 @@ export function storeContract(
       expect(await store.list('go/nothing')).toEqual([]);
     });
 
+    it('keeps documents that are called like records apart from what they are called after', async () => {
+      const { store, reopen } = await make();
+      const names = ['v1', 'v1.record', 'v1.record.record', 'v1.record~'];
+      for (const name of names) await store.writeDocument(`tags/${name}`, Buffer.from(name));
+      for (const one of [store, await reopen()]) {
+        expect(await one.list('tags')).toEqual(names);
+        for (const name of names) {
+          const document = await one.readDocument(`tags/${name}`);
+          expect(Buffer.from(document ?? []).toString()).toBe(name);
+        }
+      }
+    });
+
+    it.each(['v1', 'v1.record', 'v1.record.record', 'v1.record~'])(
+      'deletes %s and nothing else',
+      async (name) => {
+        const { store } = await make();
+        const names = ['v1', 'v1.record', 'v1.record.record', 'v1.record~', 'v10'];
+        for (const one of names) await store.writeDocument(`tags/${one}`, Buffer.from(one));
+        await store.delete(`tags/${name}`);
+        expect(await store.list('tags')).toEqual(names.filter((one) => one !== name));
+      },
+    );
+
+    it('keeps content, what is called like its record, and a folder of that name', async () => {
+      const { store } = await make();
+      await store.stash('m/x', { bytes: small }, recordOf(small));
+      await store.stash('m/x.record', { bytes: large }, recordOf(large));
+      await store.writeDocument('m/y.record/z', small);
+      expect(await store.list('m')).toEqual(['x', 'x.record', 'y.record/']);
+      expect(await store.list('m/y.record')).toEqual(['z']);
+      await store.delete('m/x');
+      expect(await store.open('m/x')).toBeUndefined();
+      expect((await read(store, 'm/x.record'))?.equals(large)).toBe(true);
+      await store.writeDocument('m/x', small);
+      await store.delete('m/x.record');
+      expect(await store.list('m')).toEqual(['x', 'y.record/']);
+    });
+
     it('finishes for a reader what is deleted under it', async () => {
       const { store } = await make();
       await store.stash(key, { bytes: large }, recordOf(large));
