@@ -315,6 +315,7 @@ export class PullThrough {
   async #question<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const leave = await this.#questions.take();
     try {
+      this.#closing.signal.throwIfAborted();
       return await ask(this.#closing.signal);
     } finally {
       leave();

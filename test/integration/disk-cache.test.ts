@@ -144,36 +144,53 @@ it('drops the least recently used past its size, and takes nothing larger', asyn
   expect(counts.opened).toBe(opened + 2);
 });
 
-it('gives up what is deleted, for those who have it open too', async () => {
-  const { store, files, folder } = await cached();
-  const bytes = contentOf('a');
-  await stashed(files, 'a', bytes);
-  await read(store, 'a');
-  const onDisk = await store.open('a');
-  await store.delete('a');
-  expect(await store.open('a')).toBeUndefined();
-  expect(await store.record('a')).toBeUndefined();
-  expect(onDisk && (await bytesOf(onDisk.body)).equals(bytes)).toBe(true);
-  onDisk?.body.close();
+it.each(['deleted', 'purged elsewhere'])(
+  'gives up what is %s, for those who have it open too',
+  async (how) => {
+    const { store, files, folder } = await cached();
+    const remove = async () => {
+      if (how === 'deleted') return store.delete('a');
+      await files.delete('a');
+      store.forgetAll((key) => key === 'a');
+    };
+    const bytes = contentOf('a');
+    await stashed(files, 'a', bytes);
+    await read(store, 'a');
+    const onDisk = await store.open('a');
+    await remove();
+    expect(await store.open('a')).toBeUndefined();
+    expect(await store.record('a')).toBeUndefined();
+    expect(onDisk && (await bytesOf(onDisk.body)).equals(bytes)).toBe(true);
+    onDisk?.body.close();
 
-  await stashed(files, 'a', bytes);
-  const early = await store.open('a');
-  await store.delete('a');
-  expect(early && (await bytesOf(early.body)).equals(bytes)).toBe(true);
-  early?.body.close();
-  expect(await store.open('a')).toBeUndefined();
+    await stashed(files, 'a', bytes);
+    const early = await store.open('a');
+    await remove();
+    expect(early && (await bytesOf(early.body)).equals(bytes)).toBe(true);
+    early?.body.close();
+    expect(await store.open('a')).toBeUndefined();
 
-  await stashed(files, 'a', bytes);
-  const under = await store.open('a');
-  let count = 0;
-  for await (const chunk of under?.body.read(0, undefined, never) ?? []) {
-    if (count === 0) await store.delete('a');
-    count += chunk.length;
-  }
-  under?.body.close();
-  expect(count).toBe(bytes.length);
-  expect(await store.open('a')).toBeUndefined();
-  await eventually('the folder is empty', () => readdirSync(folder).length === 0);
+    await stashed(files, 'a', bytes);
+    const under = await store.open('a');
+    let count = 0;
+    for await (const chunk of under?.body.read(0, undefined, never) ?? []) {
+      if (count === 0) await remove();
+      count += chunk.length;
+    }
+    under?.body.close();
+    expect(count).toBe(bytes.length);
+    expect(await store.open('a')).toBeUndefined();
+    await eventually('the folder is empty', () => readdirSync(folder).length === 0);
+  },
+);
+
+it('keeps what is not purged', async () => {
+  const { store, files, counts } = await cached();
+  for (const key of ['a', 'b']) await stashed(files, key, contentOf(key));
+  for (const key of ['a', 'b']) await read(store, key);
+  store.forgetAll((key) => key === 'a');
+  for (const key of ['a', 'b']) await read(store, key);
+  expect(counts.opened).toBe(3);
 });
 
 it('keeps nothing that is not as its record says', async () => {

@@ -120,24 +120,45 @@ it('sweeps what a killed process left', async () => {
   await expect(stat(left)).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
-it('does not take back into memory what is deleted while it is being read', async () => {
+it.each(['deleted', 'purged elsewhere'])(
+  'does not take back into memory what is %s while it is being read',
+  async (how) => {
+    const { store } = await fileStore();
+    await store.stash(key, { bytes }, record);
+    const opened = Promise.withResolvers<undefined>();
+    const slow = Promise.withResolvers<undefined>();
+    const memory = hot({
+      ...hot(store),
+      open: async (name) => {
+        const stored = await store.open(name);
+        opened.resolve(undefined);
+        await slow.promise;
+        return stored;
+      },
+    });
+    const reading = memory.open(key);
+    await opened.promise;
+    if (how === 'deleted') await memory.delete(key);
+    else {
+      await store.delete(key);
+      memory.forgetAll((one) => one === key);
+    }
+    slow.resolve(undefined);
+    expect((await reading)?.record).toEqual(record);
+    expect(await memory.open(key)).toBeUndefined();
+  },
+);
+
+it('has no more in memory what is purged elsewhere, and nothing else less', async () => {
   const { store } = await fileStore();
-  await store.stash(key, { bytes }, record);
-  const opened = Promise.withResolvers<undefined>();
-  const slow = Promise.withResolvers<undefined>();
-  const memory = hot({
-    ...hot(store),
-    open: async (name) => {
-      const stored = await store.open(name);
-      opened.resolve(undefined);
-      await slow.promise;
-      return stored;
-    },
-  });
-  const reading = memory.open(key);
-  await opened.promise;
-  await memory.delete(key);
-  slow.resolve(undefined);
-  expect((await reading)?.record).toEqual(record);
-  expect(await memory.open(key)).toBeUndefined();
+  const memory = hot(store);
+  for (const one of ['a', 'b']) {
+    await memory.stash(one, { bytes }, record);
+    await memory.open(one);
+    await store.delete(one);
+  }
+  memory.forgetAll((one) => one === 'a');
+  expect(await memory.open('a')).toBeUndefined();
+  expect(await memory.record('a')).toBeUndefined();
+  expect((await memory.open('b'))?.record).toEqual(record);
 });

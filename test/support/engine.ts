@@ -132,8 +132,11 @@ export class MemoryStore implements Store {
   }
 
   list(folder: string): Promise<string[]> {
-    const names = [...this.content.keys()].filter((key) => key.startsWith(`${folder}/`));
-    return Promise.resolve(names.map((key) => key.slice(folder.length + 1)).sort());
+    this.calls.push(`list ${folder}`);
+    const below = [...this.content.keys(), ...this.documents.keys()]
+      .filter((key) => key.startsWith(`${folder}/`))
+      .map((key) => key.slice(folder.length + 1).replace(/\/.*/s, '/'));
+    return Promise.resolve([...new Set(below)].sort());
   }
 
   check(): Promise<void> {

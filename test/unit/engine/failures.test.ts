@@ -83,3 +83,14 @@ test('the newest failure counts, and the oldest of very many is forgotten', () =
   expect(failures.get('k')).toBeUndefined();
   expect(failures.get('other 0')?.code).toBe('not_found');
 });
+
+test('what is purged is forgotten, and nothing else', () => {
+  const { failures } = start();
+  for (const key of ['a/x', 'a/y', 'b']) failures.remember(key, failure('not_found'));
+  failures.forgetAll((key) => key.startsWith('a/'));
+  expect(['a/x', 'a/y', 'b'].map((key) => failures.get(key)?.code)).toEqual([
+    undefined,
+    undefined,
+    'not_found',
+  ]);
+});

@@ -31,8 +31,11 @@ function follow(upstream: Uint8Array = bytes, options: ContentOptions = {}) {
   const turn = Promise.withResolvers<Lease | Outcome>();
   const told: (Outcome | undefined)[] = [];
   const lock: Lock = {
-    acquire: ({ onHeld }) => {
+    acquire: ({ onHeld, signal }) => {
       onHeld?.('http://leader.test');
+      signal.addEventListener('abort', () => {
+        turn.reject(signal.reason);
+      });
       return turn.promise;
     },
   };
@@ -162,6 +165,32 @@ describe('the leader’s bytes', () => {
     turn.resolve({ kind: 'stored' });
     await expect(got).rejects.toMatchObject({ code: 'store_failed' });
     await fill.ended;
+  });
+
+  test('come to their end when the name is purged, and are not kept', async () => {
+    const { fill, request, store, leader, told, got } = follow();
+    leader.send(bytes.subarray(0, half));
+    (await fill.join(never)).body.close();
+    await fill.disown();
+    leader.send(bytes.subarray(half));
+    leader.end();
+    expect(await got).toBe(true);
+    await fill.ended;
+    expect(request.fetches).toBe(0);
+    expect(store.content.size).toBe(0);
+    expect(told).toEqual([]);
+  });
+
+  test('that end early when the name is purged are followed by those of the upstream', async () => {
+    const { fill, request, store, leader, got } = follow();
+    leader.send(bytes.subarray(0, half));
+    (await fill.join(never)).body.close();
+    await fill.disown();
+    leader.fail(new Error('cut'));
+    expect(await got).toBe(true);
+    await fill.ended;
+    expect(request.fetches).toBe(1);
+    expect(store.content.size).toBe(0);
   });
 
   test('fail as it fails', async () => {
