@@ -2,6 +2,7 @@
 // looking. Clocks of replicas differ: what counts is which names were seen, and when by the own clock.
 
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Store } from '../engine/ports.ts';
 import type { Announcements, PurgeHandler, PurgeScope } from '../engine/purge-plan.ts';
 import { decodeScope, encodeScope } from './announced.ts';
@@ -9,6 +10,8 @@ import type { LocalAnnouncements } from './local-announcements.ts';
 
 const FOLDER = 'answers/purges';
 const LOOK_MS = 5000;
+/** Longest wait for the store at the start. Milliseconds. */
+const START_MS = 1000;
 /** After which everybody has seen an announcement. Milliseconds. */
 const KEPT_MS = 10 * 60_000;
 
@@ -41,7 +44,7 @@ export class StoreAnnouncements implements Announcements {
     this.#parts = parts;
   }
 
-  /** Whatever is announced already is no news. Close it. */
+  /** Whatever is announced already is no news. A store that is slow is waited for a second. Close it. */
   static async open(parts: StoreAnnouncementsParts): Promise<StoreAnnouncements> {
     const announcements = new StoreAnnouncements(parts);
     await announcements.#begin();
@@ -65,12 +68,20 @@ export class StoreAnnouncements implements Announcements {
   async #begin(): Promise<void> {
     const { failed, redis } = this.#parts;
     const hearing = redis?.hearing;
-    try {
-      for (const name of await this.#list()) this.#followed.add(name);
+    const waiting = new AbortController();
+    const { signal } = waiting;
+    const names = await Promise.race([
+      this.#list().catch((error: unknown) => {
+        failed(error);
+        return undefined;
+      }),
+      sleep(START_MS, undefined, { signal }).catch(() => undefined),
+    ]);
+    waiting.abort();
+    // without an answer all that is found later is followed: that forgets too much, and not too little
+    if (names) {
+      for (const name of names) this.#followed.add(name);
       this.#heardBefore = hearing;
-    } catch (error) {
-      // then all that is found later is followed: that forgets too much, and not too little
-      failed(error);
     }
     this.#timer = setInterval(() => {
       this.#looking ??= this.#lookIfNeeded().finally(() => {

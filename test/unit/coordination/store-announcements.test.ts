@@ -121,6 +121,15 @@ describe('without Redis', () => {
     expect(two.heard).toEqual(heardScope);
   });
 
+  test('a store that hangs at the start is not waited for, and looked into when it answers', async () => {
+    const store = new MemoryStore();
+    await (await replica(store)).announcements.announce(scope);
+    vi.spyOn(store, 'list').mockReturnValueOnce(new Promise(() => undefined));
+    const two = await replica(store);
+    await look();
+    expect(two.heard).toEqual(heardScope);
+  });
+
   test('what was seen ten minutes ago is removed by whoever announces next', async () => {
     const store = new MemoryStore();
     const [one, two] = [await replica(store), await replica(store)];
