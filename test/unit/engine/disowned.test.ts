@@ -130,6 +130,7 @@ describe('a fill in the making', () => {
     const again = pull.forget(isKey).then(() => order.push('forgotten'));
     const freed = isFree(lock).then(() => order.push('free'));
     await pull.forget((one) => one === 'something else');
+    await new Promise(setImmediate);
     expect(order).toEqual([]);
     store.holdNoMore('stash');
     gate.open();
