@@ -1,16 +1,19 @@
 // The images' part of the composition.
 
 import { readFileSync } from 'node:fs';
+import type { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
 import { systemClock, type Listener, type Store } from '../engine/ports.ts';
 import type { Announcements } from '../engine/purge-plan.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
+import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { DataPlane } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
 import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
 import { RegistryFetcher } from '../oci/fetch-registry.ts';
 import { Links } from '../oci/links.ts';
+import { ociPurgeable } from '../oci/purge.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
 import { ociPlane } from '../oci/routes.ts';
 import { OciUpstreams, parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
@@ -21,6 +24,7 @@ import { fileReason, StartError } from './start-error.ts';
 /** What both protocols share. */
 export interface SharedParts {
   readonly store: Store;
+  readonly answers: Answers;
   readonly pull: PullThrough;
   /** Of purges, which links are to forget. */
   readonly announcements: Announcements;
@@ -29,13 +33,20 @@ export interface SharedParts {
   /** Name of this server in `Via`. */
   readonly via: string;
   readonly onMistake: OnMistake;
+  readonly announcements?: Announcements;
+}
+
+export interface OciSide {
+  readonly plane: DataPlane;
+  /** Throws LarderError `invalid` for what names no image, with a sentence. */
+  purgeable(text: string): Purgeable;
 }
 
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
   { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
-  { store, pull, client, listener, via, onMistake }: SharedParts,
-): DataPlane {
+  { store, answers, pull, client, listener, via, onMistake, announcements }: SharedParts,
+): OciSide {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
     stallMs: deadline(stallTimeoutMs),
@@ -46,18 +57,21 @@ export function composeOci(
     timeouts,
     clock: systemClock,
   });
-  const upstreams = parseOciUpstreams(oci.upstreams);
+  const registries = parseOciUpstreams(oci.upstreams);
   const fetchers = new Map(
-    upstreams.map((upstream) => [
+    registries.map((upstream) => [
       upstream.name,
       new RegistryFetcher(upstream, client, auth, timeouts),
     ]),
   );
-  return ociPlane({
+  const upstreams = new OciUpstreams(registries);
+  const links = new Links({ store, answers, listener });
+  announcements?.subscribe((scope) => links.forget(within(scope)));
+  const plane = ociPlane({
     pull,
-    upstreams: new OciUpstreams(upstreams),
+    upstreams,
     content: {
-      links: new Links(store, listener),
+      links,
       fetcherOf: ({ upstream }) => {
         const fetcher = fetchers.get(upstream.name);
         if (fetcher === undefined) throw new Error(`${upstream.name} has no fetcher`);
@@ -68,6 +82,7 @@ export function composeOci(
     via,
     onMistake,
   });
+  return { plane, purgeable: (text) => ociPurgeable({ store, answers, upstreams }, text) };
 }
 
 function credentials(file: string | undefined): Credentials {

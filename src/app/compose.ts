@@ -151,6 +151,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     );
   const oci = composeOci(config, {
     store,
+    answers,
     pull,
     announcements,
     client,
@@ -158,7 +159,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     via,
     onMistake,
   });
-  const planes = [go, oci];
+  const planes = [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const server = createServer({ config, logger, metrics, readiness, planes });
   const stop = async () => {

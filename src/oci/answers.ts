@@ -26,7 +26,7 @@ export class OciAnswers {
     for (let last = false; ; last = true) {
       const answer = await pull.answer(request, exchange.ask);
       try {
-        await this.#tagged(exchange, answer);
+        await this.#tagged(exchange, answer, tag);
         return;
       } catch (error) {
         if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
@@ -38,11 +38,10 @@ export class OciAnswers {
     }
   }
 
-  async #tagged(exchange: OciExchange, answer: ServedAnswer): Promise<void> {
+  async #tagged(exchange: OciExchange, answer: ServedAnswer, tag: string): Promise<void> {
     const { content } = this.#parts;
     const { digest, mediaType, size } = targetOf(bytesOf(answer));
-    // a tag of this repository leads to it
-    content.links.add(exchange.repository, digest);
+    content.links.tagged(exchange.repository, digest, tag);
     const byTag = { outcome: answer.outcome, cacheControl: maxAge(answer) };
     const known = size !== undefined && mediaType !== undefined;
     if (!exchange.head || !known || (await this.#content.isStored(digest))) {

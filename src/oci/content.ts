@@ -9,8 +9,10 @@ import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { Fetched, StashSource } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
-import { repositoryKey, type Links } from './links.ts';
+import { contentKey, failureKey } from './keys.ts';
+import type { Links } from './links.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
+import { childrenOf, type Children } from './repository-view.ts';
 import type { Repository } from './upstreams.ts';
 
 /** What a request for content needs from elsewhere. */
@@ -18,9 +20,6 @@ export interface OciContentParts {
   readonly links: Links;
   readonly fetcherOf: (repository: Repository) => RegistryFetcher;
 }
-
-export const contentKey = ({ algorithm, hex }: Digest): string =>
-  `oci/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}`;
 
 /** A digest in one repository, as pull-through wants it. */
 export class OciContentRequest implements ContentRequest {
@@ -32,6 +31,10 @@ export class OciContentRequest implements ContentRequest {
   readonly #repository: Repository;
   readonly #digest: Digest;
   #mediaType: string | undefined;
+  /** Of a manifest that is checked. */
+  #children: Children | undefined;
+  /** End what may be read while the fill is under way. */
+  readonly #held: (() => void)[] = [];
 
   constructor(
     kind: 'manifest' | 'blob',
@@ -48,7 +51,7 @@ export class OciContentRequest implements ContentRequest {
 
   /** Another repository's upstream may have what this one's has not. */
   get failureKey(): string {
-    return `${repositoryKey(this.#repository)}@${this.key}`;
+    return failureKey(this.#repository, this.#digest);
   }
 
   get upstream(): string {
@@ -61,7 +64,7 @@ export class OciContentRequest implements ContentRequest {
 
   async fetch(signal: AbortSignal): Promise<Fetched> {
     this.asked = true;
-    this.#parts.links.begin(this.#repository, this.#digest);
+    this.#hold(this.#digest);
     const fetcher = this.#parts.fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
     if (this.kind === 'blob') return fetcher.blob(this.#repository.path, digest, signal);
@@ -86,17 +89,21 @@ export class OciContentRequest implements ContentRequest {
         if (found !== hex) throw wrongBytes();
         if (this.kind === 'blob') return {};
         const manifest = parseManifest(await bytesOf(source), this.#mediaType);
+        this.#children = childrenOf(manifest);
         // what a manifest of this repository names may be read through it
-        for (const named of [...manifest.manifests, ...manifest.blobs]) {
-          this.#parts.links.add(this.#repository, named.digest);
-        }
+        for (const child of this.#children.values()) this.#hold(child);
         return { mediaType: manifest.mediaType };
       },
     };
   }
 
   onEnd(stored: boolean): void {
-    this.#parts.links.end(this.#repository, this.#digest, stored);
+    if (stored) this.#parts.links.filled(this.#repository, this.#digest, this.#children);
+    for (const release of this.#held) release();
+  }
+
+  #hold(digest: Digest): void {
+    this.#held.push(this.#parts.links.hold(this.#repository, digest));
   }
 }
 

@@ -1,61 +1,240 @@
-// Which repository holds which digest. Bytes are shared between repositories, the right to read them is not.
+// Which repository holds which digest, and who owns it there. Bytes are shared between repositories, the right to read
+// them is not: it is the link. What is stored is written in this order: bytes, link, edges; the last one of a manifest's
+// edges when all others are there.
 
-import { LRUCache } from 'lru-cache';
+import { mapBounded } from '../engine/bounded.ts';
 import type { Listener, Store } from '../engine/ports.ts';
 import type { Digest } from './digest.ts';
+import { edgeDocument, edgeKey, repositoryHash, type Owner } from './edges.ts';
+import { linkKey, repositoryKey } from './keys.ts';
+import { KnownLinks } from './known-links.ts';
+import {
+  RepositoryView,
+  storedChildren,
+  type Children,
+  type ViewParts,
+} from './repository-view.ts';
 import type { Repository } from './upstreams.ts';
 
-/** Links known in memory. */
-const KNOWN = 100_000;
+/** Writes at once, for one manifest. */
+const WRITES = 16;
+
+export interface LinksParts {
+  readonly store: Store;
+  readonly answers: ViewParts['answers'];
+  /** Told of what could not be written. */
+  readonly listener: Pick<Required<Listener>, 'storeFailed'>;
+}
+
+/** Documents on their way. */
+interface Writing {
+  /** Of the links. */
+  readonly keys: readonly string[];
+  readonly repository: string;
+  /** The later it began, the higher. */
+  readonly turn: number;
+  /** Never rejects. */
+  readonly done: Promise<void>;
+}
 
 export class Links {
-  readonly #store: Store;
-  readonly #listener: Pick<Required<Listener>, 'storeFailed'>;
-  readonly #known = new LRUCache<string, true>({ max: KNOWN });
-  /** Fills under way, by the link that they end in. */
-  readonly #pending = new Set<string>();
+  readonly #parts: LinksParts;
+  readonly #known = new KnownLinks();
+  /** Fills under way, by the links that they may end in; how many each. */
+  readonly #held = new Map<string, number>();
+  readonly #writing = new Set<Writing>();
+  #turns = 0;
+  /** What was read before it must not be remembered after it. */
+  #forgotten = 0;
 
-  constructor(store: Store, listener: Pick<Required<Listener>, 'storeFailed'>) {
-    this.#store = store;
-    this.#listener = listener;
+  constructor(parts: LinksParts) {
+    this.#parts = parts;
   }
 
-  /** Throws LarderError `store_failed`. */
+  /** Whether the repository may read it. Throws LarderError `store_failed`. */
   async has(repository: Repository, digest: Digest): Promise<boolean> {
     const key = linkKey(repository, digest);
-    if (this.#known.has(key) || this.#pending.has(key)) return true;
-    if ((await this.#store.readDocument(key)) === undefined) return false;
-    this.#known.set(key, true);
+    if (this.#known.isLinked(key) || this.#held.has(key)) return true;
+    const before = this.#forgotten;
+    if (!(await this.#isThere(key))) return false;
+    if (before === this.#forgotten) this.#known.link(repository, digest);
     return true;
   }
 
-  /** The upstream has shown that the repository holds it. Never waited for. */
-  add(repository: Repository, digest: Digest): void {
+  /**
+   * A fill through this repository has begun, or a manifest in it has named this: whoever reads it through the same
+   * repository gets only what the upstream grants. The result ends that; to be called once.
+   */
+  hold(repository: Repository, digest: Digest): () => void {
     const key = linkKey(repository, digest);
-    if (this.#known.has(key)) return;
-    this.#known.set(key, true);
-    const link = Buffer.from(JSON.stringify({ time: new Date().toISOString() }));
-    this.#store.writeDocument(key, link).catch((error: unknown) => {
-      this.#known.delete(key);
-      this.#listener.storeFailed({ key, operation: 'link', error });
+    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+    return () => {
+      const left = (this.#held.get(key) ?? 1) - 1;
+      if (left > 0) this.#held.set(key, left);
+      else this.#held.delete(key);
+    };
+  }
+
+  /** A tag of the repository leads to this manifest. Never waited for. */
+  tagged(repository: Repository, digest: Digest, tag: string): void {
+    const key = linkKey(repository, digest);
+    if (this.#known.isTagged(key, tag)) return;
+    const isLinked = this.#known.isLinked(key);
+    const owner: Owner = { kind: 'tag', tag };
+    this.#known.link(repository, digest);
+    this.#known.own(repository, digest, owner);
+    this.#write([key], repository, async () => {
+      const edge = edgeKey(digest, repositoryHash(repository), owner);
+      const isThere = await this.#isThere(edge);
+      if (!isLinked && !(isThere && (await this.#isThere(key)))) await this.#writeLink(key);
+      await this.#ownStoredChildren(repository, digest);
+      if (!isThere) await this.#writeEdge(repository, edge);
     });
   }
 
-  /** A fill through this repository has begun: whoever joins it through the same one gets only what the upstream grants. */
-  begin(repository: Repository, digest: Digest): void {
-    this.#pending.add(linkKey(repository, digest));
+  /** The upstream has shown that the repository holds what is stored; it was asked for by its digest. Never waited for. */
+  granted(repository: Repository, digest: Digest): void {
+    const key = linkKey(repository, digest);
+    this.#known.link(repository, digest);
+    this.#write([key], repository, async (turn) => {
+      await this.#writeLink(key);
+      await this.#ownStoredChildren(repository, digest);
+      await this.#useUnlessOwned(repository, digest, turn);
+    });
   }
 
-  /** That fill is over. */
-  end(repository: Repository, digest: Digest, stored: boolean): void {
-    this.#pending.delete(linkKey(repository, digest));
-    if (stored) this.add(repository, digest);
+  /**
+   * A fill through the repository has stored it; `children`: of a manifest, which may be read through it from now on.
+   * Never waited for.
+   */
+  filled(repository: Repository, digest: Digest, children: Children | undefined): void {
+    const key = linkKey(repository, digest);
+    const isLinked = this.#known.isLinked(key);
+    if (isLinked && children === undefined && this.#known.isOwned(key)) return;
+    this.#known.link(repository, digest);
+    const unlinked = new Set<string>();
+    const owner: Owner = { kind: 'manifest', digest };
+    for (const child of children?.values() ?? []) {
+      const childKey = linkKey(repository, child);
+      if (!this.#known.isLinked(childKey)) unlinked.add(childKey);
+      this.#known.link(repository, child);
+      // before any of their own fills ends
+      this.#known.own(repository, child, owner);
+    }
+    this.#write([key, ...unlinked], repository, async (turn) => {
+      if (!isLinked) await this.#writeLink(key);
+      if (children) await this.#writeChildren(repository, digest, children, unlinked);
+      await this.#useUnlessOwned(repository, digest, turn);
+    });
+  }
+
+  /**
+   * Forgets what a purge takes away, links and edges by their keys in the store. Resolves when what was on its way there is
+   * written, so that whoever looks then finds it.
+   */
+  async forget(matches: (key: string) => boolean): Promise<void> {
+    this.#drop(matches);
+    const writing = [...this.#writing].filter(({ keys }) => keys.some(matches));
+    if (writing.length === 0) return;
+    await Promise.all(writing.map(({ done }) => done));
+    this.#drop(matches);
+  }
+
+  #drop(matches: (key: string) => boolean): void {
+    this.#forgotten++;
+    this.#known.forget(matches);
+  }
+
+  async #writeChildren(
+    repository: Repository,
+    digest: Digest,
+    children: Children,
+    unlinked: ReadonlySet<string>,
+  ): Promise<void> {
+    const hash = repositoryHash(repository);
+    const write = async (child: Digest) => {
+      const key = linkKey(repository, child);
+      if (unlinked.has(key)) await this.#writeLink(key);
+      await this.#writeEdge(repository, edgeKey(child, hash, { kind: 'manifest', digest }));
+    };
+    const all = [...children.values()];
+    const last = all.pop();
+    try {
+      await mapBounded(all, WRITES, write);
+      if (last) await write(last);
+    } catch (error) {
+      for (const child of children.values()) this.#known.drop(linkKey(repository, child));
+      throw error;
+    }
+  }
+
+  /** Of a manifest that came through another repository, or whose edges a killed process left out. */
+  async #ownStoredChildren(repository: Repository, digest: Digest): Promise<void> {
+    const children = await storedChildren(this.#parts.store, digest);
+    const last = [...(children?.values() ?? [])].at(-1);
+    if (children === undefined || last === undefined) return;
+    const owner: Owner = { kind: 'manifest', digest };
+    for (const child of children.values()) this.#known.own(repository, child, owner);
+    if (await this.#isThere(edgeKey(last, repositoryHash(repository), owner))) return;
+    await this.#writeChildren(repository, digest, children, new Set());
+  }
+
+  async #useUnlessOwned(repository: Repository, digest: Digest, turn: number): Promise<void> {
+    const key = linkKey(repository, digest);
+    if (this.#known.isOwned(key)) return;
+    // one of them may be about to say who owns it
+    const ofRepository = repositoryKey(repository);
+    const earlier = [...this.#writing].filter(
+      (one) => one.turn < turn && one.repository === ofRepository,
+    );
+    await Promise.all(earlier.map(({ done }) => done));
+    if (this.#known.isOwned(key)) return;
+    const owner = await this.#owner(repository, digest);
+    if (owner) {
+      this.#known.own(repository, digest, owner);
+      return;
+    }
+    const use: Owner = { kind: 'use' };
+    await this.#writeEdge(repository, edgeKey(digest, repositoryHash(repository), use));
+    this.#known.own(repository, digest, use);
+  }
+
+  /** One that the store has and that is true. */
+  async #owner(repository: Repository, digest: Digest): Promise<Owner | undefined> {
+    const view = new RepositoryView(this.#parts, repository);
+    for (const owner of await view.owners(digest)) {
+      if (await view.isTrue(owner, digest)) return owner;
+    }
+    return undefined;
+  }
+
+  async #isThere(key: string): Promise<boolean> {
+    return (await this.#parts.store.readDocument(key)) !== undefined;
+  }
+
+  #writeLink(key: string): Promise<void> {
+    const link = Buffer.from(JSON.stringify({ time: new Date().toISOString() }));
+    return this.#parts.store.writeDocument(key, link);
+  }
+
+  #writeEdge(repository: Repository, key: string): Promise<void> {
+    return this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
+  }
+
+  /** Where it fails, nothing of it is known. */
+  #write(
+    keys: readonly [string, ...string[]],
+    repository: Repository,
+    run: (turn: number) => Promise<void>,
+  ): void {
+    const turn = this.#turns++;
+    const done = run(turn)
+      .catch((error: unknown) => {
+        for (const key of keys) this.#known.drop(key);
+        this.#parts.listener.storeFailed({ key: keys[0], operation: 'link', error });
+      })
+      .finally(() => this.#writing.delete(writing));
+    const writing = { keys, repository: repositoryKey(repository), turn, done };
+    this.#writing.add(writing);
   }
 }
-
-const linkKey = (repository: Repository, { algorithm, hex }: Digest): string =>
-  `${repositoryKey(repository)}/_links/${algorithm}/${hex}`;
-
-/** The folder of a repository in the store. No repository name begins with an underscore. */
-export const repositoryKey = ({ upstream, path }: Repository): string =>
-  `oci/repos/${upstream.name}/${path}`;

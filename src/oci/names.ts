@@ -51,28 +51,36 @@ export function parseOciPath(rawPath: string): OciName | undefined {
   if (kind === 'referrers') return named(elements, { kind, digest: digestOf(last) });
   if (kind !== 'manifests') return undefined;
   if (last.includes(':')) return named(elements, { kind: 'manifest', digest: digestOf(last) });
-  if (!TAG.test(last)) {
-    throw new InvalidNameError(
-      'TAG_INVALID',
-      'a tag has up to 128 letters, digits, underscores, dots and dashes, and begins with no dot or dash',
-    );
-  }
-  return named(elements, { kind: 'manifest', tag: last });
+  return named(elements, { kind: 'manifest', tag: tagOf(last) });
 }
 
 function named(elements: readonly string[], resource: OciResource): OciName {
   const name = elements.join('/');
-  const sound = elements.every(
-    (element, at) => ELEMENT.test(element) || (at === 0 && HOST.test(element)),
-  );
-  if (sound && name.length <= MAX_NAME) return { name, resource };
+  const [first = '', ...others] = elements;
+  checkName(HOST.test(first) ? others : elements, name.length);
+  return { name, resource };
+}
+
+/** Throws InvalidNameError for elements, and a length in all, that no repository's name may have. */
+export function checkName(elements: readonly string[], length: number): void {
+  if (elements.every((element) => ELEMENT.test(element)) && length <= MAX_NAME) return;
   throw new InvalidNameError(
     'NAME_INVALID',
     'a repository name has lower-case letters and digits, with single dots, one or two underscores or dashes between them, and slashes; up to 255 characters',
   );
 }
 
-function digestOf(text: string): Digest {
+/** Throws InvalidNameError for what is no tag. */
+export function tagOf(text: string): string {
+  if (TAG.test(text)) return text;
+  throw new InvalidNameError(
+    'TAG_INVALID',
+    'a tag has up to 128 letters, digits, underscores, dots and dashes, and begins with no dot or dash',
+  );
+}
+
+/** Throws InvalidNameError for what is no digest. */
+export function digestOf(text: string): Digest {
   const digest = parseDigest(text);
   if (digest) return digest;
   throw new InvalidNameError(

@@ -7,7 +7,7 @@ import type { AnswerRequest } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
-import { repositoryKey } from './links.ts';
+import { referrersFolder } from './keys.ts';
 import { MAX_MANIFEST } from './manifest.ts';
 import { nextQuery, queryKey, type ListPage } from './tags.ts';
 import type { Repository } from './upstreams.ts';
@@ -26,7 +26,7 @@ export function referrersRequest(
 ): AnswerRequest {
   const { algorithm, hex } = digest;
   return {
-    key: `answers/${repositoryKey(repository)}/_referrers/${algorithm}/${hex}/${queryKey(query)}`,
+    key: `${referrersFolder(repository)}/${algorithm}/${hex}/${queryKey(query)}`,
     freshness,
     async fetch(signal) {
       const listing = await listed(fetcher, repository, digest, query, signal);

@@ -5,8 +5,9 @@ import { headBody, memoryBody } from '../engine/memory-body.ts';
 import type { Served } from '../engine/ports.ts';
 import { readAll } from '../http/download.ts';
 import { serve } from '../http/serve.ts';
-import { contentKey, OciContentRequest } from './content.ts';
+import { OciContentRequest } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
+import { contentKey } from './keys.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 
@@ -94,7 +95,7 @@ export class OciContent {
           : fetcher.headManifest(repository.path, text, signal);
       asking = question
         .then(() => {
-          links.add(repository, digest);
+          links.granted(repository, digest);
         })
         .finally(() => this.#grants.delete(key));
       this.#grants.set(key, asking);

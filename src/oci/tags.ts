@@ -8,7 +8,7 @@ import type { AnswerRequest } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
 import { parseDigest, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
-import { repositoryKey } from './links.ts';
+import { tagKey, tagListFolder } from './keys.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { Repository } from './upstreams.ts';
 
@@ -34,7 +34,7 @@ export function tagRequest(
   freshness: Freshness,
 ): AnswerRequest {
   return {
-    key: `${repositoryKey(repository)}/_tags/${tag}`,
+    key: tagKey(repository, tag),
     freshness,
     async fetch(signal) {
       const head = await fetcher.headManifest(repository.path, tag, signal);
@@ -91,7 +91,7 @@ export function tagsRequest(
   freshness: Freshness,
 ): AnswerRequest {
   return {
-    key: `answers/${repositoryKey(repository)}/_tags_list/${queryKey(query)}`,
+    key: `${tagListFolder(repository)}/${queryKey(query)}`,
     freshness,
     fetch: async (signal) => listing(fetcher, await fetcher.tags(repository.path, query, signal)),
   };

@@ -16,6 +16,12 @@ export interface Repository {
   readonly path: string;
 }
 
+/** What a repository is called, whether its upstream is configured or not. */
+export interface RepositoryName {
+  readonly upstream: Pick<OciUpstream, 'name'>;
+  readonly path: string;
+}
+
 /** What a request says of where it wants to go. */
 export interface Wanted {
   /** Values of `?ns=`, as they came. */
@@ -27,7 +33,7 @@ export interface Wanted {
 export const DOCKER_HUB = 'docker.io';
 /** What else Docker's clients call it. */
 const HUB_ALIASES = new Set(['index.docker.io', 'registry-1.docker.io']);
-const UPSTREAM_NAME = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/;
+export const UPSTREAM_NAME = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/;
 
 /** Parses `name=url` pairs, with commas or white space between them. Throws LarderError `invalid` with a sentence. */
 export function parseOciUpstreams(text: string): OciUpstream[] {
@@ -109,11 +115,15 @@ export class OciUpstreams {
     if (namespace !== undefined) {
       const upstream = this.#find(namespace);
       // some clients name the host in both places
-      return repositories(upstream, first === upstream.name ? rest : name);
+      return named(upstream, first === upstream.name ? rest : name);
     }
-    if (this.#byName.has(first) || looksLikeHost(first))
-      return repositories(this.#find(first), rest);
-    return repositories(this.#default, name);
+    if (this.#byName.has(first) || looksLikeHost(first)) return named(this.#find(first), rest);
+    return named(this.#default, name);
+  }
+
+  /** Whether a registry of this name is mirrored here. */
+  has(host: string): boolean {
+    return this.#byName.has(canonicalHost(host));
   }
 
   #find(host: string): OciUpstream {
@@ -123,22 +133,30 @@ export class OciUpstreams {
   }
 }
 
-/** On Docker Hub a name of one element is an official image. */
-function repositories(upstream: OciUpstream, path: string): Repository[] {
-  if (path === '') {
-    throw new LarderError('not_found', 'a registry has no repository without a name', {
-      outcome: 'bypass',
-    });
-  }
+function named(upstream: OciUpstream, path: string): Repository[] {
+  if (path !== '') return repositories(upstream, path);
+  throw new LarderError('not_found', 'a registry has no repository without a name', {
+    outcome: 'bypass',
+  });
+}
+
+/** What a name may mean, the likelier first: on Docker Hub a name of one element is an official image. */
+export function repositories<U extends Pick<OciUpstream, 'name'>>(
+  upstream: U,
+  path: string,
+): { upstream: U; path: string }[] {
   const plain = { upstream, path };
   if (upstream.name !== DOCKER_HUB || path.includes('/')) return [plain];
   // what stands in for Docker Hub may have such names itself
   return [{ upstream, path: `library/${path}` }, plain];
 }
 
-function canonicalHost(host: string): string {
+/** The one name that a registry's host has here. */
+export function canonicalHost(host: string): string {
   const name = host.toLowerCase();
   return HUB_ALIASES.has(name) ? DOCKER_HUB : name;
 }
 
-const looksLikeHost = (element: string): boolean => /[.:]/.test(element) || element === 'localhost';
+/** Whether it is that in the first place of an image's name. */
+export const looksLikeHost = (element: string): boolean =>
+  /[.:]/.test(element) || element === 'localhost';

@@ -1,0 +1,73 @@
+// Edges: who owns a digest in which repository, one document an owner below `oci/references/<algorithm>/<hex>/`. Lists that
+// can be checked against the truth (repository-view.ts), never counters. A manifest's subject is owned by nobody: a
+// referrer is reached by its own tag or use.
+
+import { createHash } from 'node:crypto';
+import { parseDigest, type Digest } from './digest.ts';
+import { referencesFolder, repositoryKey } from './keys.ts';
+import type { RepositoryName } from './upstreams.ts';
+
+export type Owner =
+  | { readonly kind: 'tag'; readonly tag: string }
+  /** An index or manifest that names it. */
+  | { readonly kind: 'manifest'; readonly digest: Digest }
+  /** It was asked for by its digest where nothing else owned it. */
+  | { readonly kind: 'use' };
+
+/** Which repository an edge's owner is of, short enough for a name: 32 hex digits. */
+export const repositoryHash = (repository: RepositoryName): string =>
+  createHash('sha256').update(repositoryKey(repository)).digest('hex').slice(0, 32);
+
+/** The edge's own name below its folder; 177 bytes at most. */
+function ownerElement(hash: string, owner: Owner): string {
+  switch (owner.kind) {
+    case 'tag':
+      return `tag-${hash}-${owner.tag}`;
+    case 'manifest':
+      return `manifest-${hash}-${owner.digest.algorithm}-${owner.digest.hex}`;
+    case 'use':
+      return `use-${hash}`;
+  }
+}
+
+export const edgeKey = (digest: Digest, hash: string, owner: Owner): string =>
+  `${referencesFolder(digest)}/${ownerElement(hash, owner)}`;
+
+const ELEMENT = /^(tag|manifest|use)-([0-9a-f]{32})(?:-(.+))?$/;
+
+/** Undefined for what this version does not write. */
+export function parseElement(element: string): { hash: string; owner: Owner } | undefined {
+  const [, kind, hash = '', rest] = ELEMENT.exec(element) ?? [];
+  if (kind === 'use') return rest === undefined ? { hash, owner: { kind } } : undefined;
+  if (kind === 'tag' && rest !== undefined) return { hash, owner: { kind, tag: rest } };
+  const digest = parseDigest(rest?.replace('-', ':') ?? '');
+  return kind === 'manifest' && digest ? { hash, owner: { kind, digest } } : undefined;
+}
+
+export function sameOwner(one: Owner, other: Owner): boolean {
+  switch (one.kind) {
+    case 'tag':
+      return other.kind === 'tag' && other.tag === one.tag;
+    case 'manifest':
+      return other.kind === 'manifest' && other.digest.hex === one.digest.hex;
+    case 'use':
+      return other.kind === 'use';
+  }
+}
+
+/** What is kept with an edge. */
+export const edgeDocument = ({ upstream, path }: RepositoryName, time: Date): Uint8Array =>
+  Buffer.from(JSON.stringify({ upstream: upstream.name, path, time: time.toISOString() }));
+
+/** The repository in an edge whose name has this hash; undefined for what cannot be read. */
+export function edgeRepository(document: Uint8Array, hash: string): RepositoryName | undefined {
+  let json: { upstream?: unknown; path?: unknown } | null;
+  try {
+    json = JSON.parse(Buffer.from(document).toString()) as typeof json;
+  } catch {
+    return undefined;
+  }
+  if (typeof json?.upstream !== 'string' || typeof json.path !== 'string') return undefined;
+  const repository = { upstream: { name: json.upstream }, path: json.path };
+  return repositoryHash(repository) === hash ? repository : undefined;
+}

@@ -1,0 +1,82 @@
+// Links and edges that this process knows to be in the store, or on their way there.
+
+import { LRUCache } from 'lru-cache';
+import type { Digest } from './digest.ts';
+import { edgeKey, repositoryHash, sameOwner, type Owner } from './edges.ts';
+import { linkKey, repositoryKey } from './keys.ts';
+import type { Repository } from './upstreams.ts';
+
+/** Digests in repositories, and owners of each. */
+const KNOWN = 100_000;
+const KNOWN_OWNERS = 64;
+
+interface Known {
+  readonly repository: Repository;
+  readonly digest: Digest;
+  linked: boolean;
+  owners: readonly Owner[];
+}
+
+/** By the key of the link. */
+export class KnownLinks {
+  readonly #known = new LRUCache<string, Known>({ max: KNOWN });
+
+  isLinked(key: string): boolean {
+    return this.#known.get(key)?.linked === true;
+  }
+
+  /** With the link. */
+  isTagged(key: string, tag: string): boolean {
+    const known = this.#known.get(key);
+    return (
+      known?.linked === true &&
+      known.owners.some((owner) => owner.kind === 'tag' && owner.tag === tag)
+    );
+  }
+
+  /** By anybody. */
+  isOwned(key: string): boolean {
+    return (this.#known.get(key)?.owners.length ?? 0) > 0;
+  }
+
+  link(repository: Repository, digest: Digest): void {
+    this.#get(repository, digest).linked = true;
+  }
+
+  own(repository: Repository, digest: Digest, owner: Owner): void {
+    const known = this.#get(repository, digest);
+    if (known.owners.some((one) => sameOwner(one, owner))) return;
+    known.owners = [owner, ...known.owners].slice(0, KNOWN_OWNERS);
+  }
+
+  drop(key: string): void {
+    this.#known.delete(key);
+  }
+
+  /** Drops links and edges by their keys in the store; a link with all edges that lead there. */
+  forget(matches: (key: string) => boolean): void {
+    const hashes = new Map<string, string>();
+    for (const [key, known] of [...this.#known.entries()]) {
+      if (matches(key)) {
+        this.#known.delete(key);
+        continue;
+      }
+      if (known.owners.length === 0) continue;
+      const { repository, digest } = known;
+      const folder = repositoryKey(repository);
+      const hash = hashes.get(folder) ?? repositoryHash(repository);
+      hashes.set(folder, hash);
+      known.owners = known.owners.filter((owner) => !matches(edgeKey(digest, hash, owner)));
+    }
+  }
+
+  #get(repository: Repository, digest: Digest): Known {
+    const key = linkKey(repository, digest);
+    let known = this.#known.get(key);
+    if (known === undefined) {
+      known = { repository, digest, linked: false, owners: [] };
+      this.#known.set(key, known);
+    }
+    return known;
+  }
+}
