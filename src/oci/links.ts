@@ -4,8 +4,8 @@
 
 import { mapBounded } from '../engine/bounded.ts';
 import type { Listener, Store } from '../engine/ports.ts';
-import type { Digest } from './digest.ts';
-import { edgeDocument, edgeKey, repositoryHash, type Owner } from './edges.ts';
+import { digestText, type Digest } from './digest.ts';
+import { edgeDocument, edgeKey, parseElement, repositoryHash, type Owner } from './edges.ts';
 import { linkKey, repositoryKey } from './keys.ts';
 import { KnownLinks } from './known-links.ts';
 import {
@@ -18,6 +18,8 @@ import type { Repository } from './upstreams.ts';
 
 /** Writes at once, for one manifest. */
 const WRITES = 16;
+/** Of other repositories, that are looked for in this one. */
+const MANIFESTS = 64;
 
 export interface LinksParts {
   readonly store: Store;
@@ -189,23 +191,28 @@ export class Links {
     );
     await Promise.all(earlier.map(({ done }) => done));
     if (this.#known.isOwned(key)) return;
-    const owner = await this.#owner(repository, digest);
-    if (owner) {
-      this.#known.own(repository, digest, owner);
-      return;
+    const view = new RepositoryView(this.#parts, repository);
+    let owner = await firstTrue(view, digest, await view.owners(digest));
+    if (owner === undefined) {
+      owner = (await this.#sharedManifest(view, repository, digest)) ?? { kind: 'use' };
+      await this.#writeEdge(repository, edgeKey(digest, view.hash, owner));
     }
-    const use: Owner = { kind: 'use' };
-    await this.#writeEdge(repository, edgeKey(digest, repositoryHash(repository), use));
-    this.#known.own(repository, digest, use);
+    this.#known.own(repository, digest, owner);
   }
 
-  /** One that the store has and that is true. */
-  async #owner(repository: Repository, digest: Digest): Promise<Owner | undefined> {
-    const view = new RepositoryView(this.#parts, repository);
-    for (const owner of await view.owners(digest)) {
-      if (await view.isTrue(owner, digest)) return owner;
-    }
-    return undefined;
+  /** A manifest of this repository that names it, as edges in other repositories tell. */
+  async #sharedManifest(
+    view: RepositoryView,
+    repository: Repository,
+    digest: Digest,
+  ): Promise<Owner | undefined> {
+    const owners = (await view.edges(digest)).map((element) => parseElement(element)?.owner);
+    const manifests = owners.filter((owner) => owner?.kind === 'manifest');
+    const distinct = [...new Map(manifests.map((one) => [digestText(one.digest), one])).values()];
+    const remembered = distinct.filter((one) =>
+      this.#known.isLinked(linkKey(repository, one.digest)),
+    );
+    return firstTrue(view, digest, [...remembered, ...distinct].slice(0, MANIFESTS));
   }
 
   async #isThere(key: string): Promise<boolean> {
@@ -237,4 +244,15 @@ export class Links {
     const writing = { keys, repository: repositoryKey(repository), turn, done };
     this.#writing.add(writing);
   }
+}
+
+async function firstTrue(
+  view: RepositoryView,
+  digest: Digest,
+  owners: readonly Owner[],
+): Promise<Owner | undefined> {
+  for (const owner of owners) {
+    if (await view.isTrue(owner, digest)) return owner;
+  }
+  return undefined;
 }

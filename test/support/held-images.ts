@@ -1,0 +1,164 @@
+// Images in a store in memory, pulled through the links and edges that the program writes, and purges of them.
+
+import { Links } from '../../src/oci/links.ts';
+import { digestText, parseDigest, type Digest } from '../../src/oci/digest.ts';
+import { contentKey, tagKey } from '../../src/oci/keys.ts';
+import { parseManifest } from '../../src/oci/manifest.ts';
+import { ociPurgeable } from '../../src/oci/purge.ts';
+import { childrenOf } from '../../src/oci/repository-view.ts';
+import type { Repository } from '../../src/oci/upstreams.ts';
+import { engine, recorder, sha256, type MemoryStore } from './engine.ts';
+import { imageIndex, imageManifest, type Image } from './images.ts';
+
+export const digestOf = (text: string): Digest => {
+  const digest = parseDigest(text);
+  if (digest === undefined) throw new Error(`${text} is no digest`);
+  return digest;
+};
+
+/** A manifest or blob, with what it names. */
+export interface Node {
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+  /** Of manifests alone. */
+  readonly mediaType?: string;
+  readonly children: readonly Node[];
+}
+
+export function imageNode(image: Image): Node {
+  const children = [image.config, ...image.layers].map(({ digest, body }) => ({
+    digest: digestOf(digest),
+    bytes: body.bytes(),
+    children: [],
+  }));
+  const { bytes, mediaType } = image;
+  return { digest: digestOf(image.digest), bytes, mediaType, children };
+}
+
+export const image = (...layers: string[]): Node => imageNode(imageManifest({ layers }));
+
+export function index(images: Readonly<Record<string, readonly string[]>>): Node {
+  const made = Object.entries(images).map(
+    ([platform, layers]) => [platform, imageManifest({ layers })] as const,
+  );
+  const { bytes, mediaType } = imageIndex(Object.fromEntries(made));
+  const children = made.map(([, one]) => imageNode(one));
+  return { digest: digestOf(`sha256:${sha256(bytes)}`), bytes, mediaType, children };
+}
+
+/** Each digest below a node once, itself included. */
+export const allOf = (node: Node): Node[] => [
+  ...new Map(
+    [node, ...node.children.flatMap(allOf)].map((one) => [digestText(one.digest), one]),
+  ).values(),
+];
+
+export const sizeOf = (...nodes: Node[]): number =>
+  nodes.reduce((sum, { bytes }) => sum + bytes.length, 0);
+
+/** `host/path`. */
+export function repositoryOf(text: string): Repository {
+  const [name = '', ...path] = text.split('/');
+  return { upstream: { name, url: new URL(`https://${name}`) }, path: path.join('/') };
+}
+
+/** What has no wait in it but for a store in memory is over then. */
+export const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+export class HeldImages {
+  readonly store: MemoryStore;
+  readonly events: ReturnType<typeof recorder>['events'];
+  readonly #parts = engine();
+  readonly #listener: ReturnType<typeof recorder>['listener'];
+  #links: Links;
+
+  constructor() {
+    const { listener, events } = recorder();
+    this.store = this.#parts.store;
+    this.events = events;
+    this.#listener = listener;
+    this.#links = this.#made();
+  }
+
+  get links(): Links {
+    return this.#links;
+  }
+
+  /** Nothing is known in memory any more. */
+  restart(): void {
+    this.#links = this.#made();
+  }
+
+  #made(): Links {
+    const { store, answers } = this.#parts;
+    return new Links({ store, answers, listener: this.#listener });
+  }
+
+  /** The upstream says where a tag leads. */
+  async tag(repository: string, tag: string, { digest }: Node): Promise<void> {
+    const { answers, clock } = this.#parts;
+    const bytes = Buffer.from(JSON.stringify({ digest: digestText(digest) }));
+    const key = tagKey(repositoryOf(repository), tag);
+    await answers.confirm(key, { bytes, source: 'test' }, undefined, clock.now());
+    this.links.tagged(repositoryOf(repository), digest, tag);
+    await settled();
+  }
+
+  /** By digest: from the store, where it is there, else by a fill. */
+  async get(repository: string, { digest, bytes, mediaType }: Node): Promise<void> {
+    const of = repositoryOf(repository);
+    if (this.isStored(digest)) {
+      if (!(await this.links.has(of, digest))) this.links.granted(of, digest);
+    } else {
+      const extra = mediaType === undefined ? {} : { mediaType };
+      const time = new Date(0).toISOString();
+      const record = { size: bytes.length, sha256: sha256(bytes), time, source: 'test', extra };
+      await this.store.stash(contentKey(digest), { bytes }, record);
+      const manifest = mediaType === undefined ? undefined : parseManifest(bytes, mediaType);
+      this.links.filled(of, digest, manifest && childrenOf(manifest));
+    }
+    await settled();
+  }
+
+  /** An image by its tag with all that it names, or by its digest where no tag is given. */
+  async pull(repository: string, tag: string | undefined, node: Node): Promise<void> {
+    if (tag !== undefined) await this.tag(repository, tag, node);
+    for (const one of allOf(node)) await this.get(repository, one);
+  }
+
+  isStored(digest: Digest): boolean {
+    return this.store.content.has(contentKey(digest));
+  }
+
+  /** Those of them that are stored. */
+  stored(...nodes: Node[]): Node[] {
+    return nodes.filter(({ digest }) => this.isStored(digest));
+  }
+
+  plan(name: string) {
+    const { store, answers } = this.#parts;
+    return ociPurgeable({ store, answers, upstreams: { has: () => false } }, name).plan();
+  }
+
+  async purge(name: string): Promise<{ purged: readonly string[]; freedBytes: number }> {
+    const { names, documents, contents } = await this.plan(name);
+    const scope = new Set([...documents, ...contents.map(({ key }) => key)]);
+    await this.links.forget((key) => scope.has(key));
+    for (const key of documents) await this.store.delete(key);
+    let freedBytes = 0;
+    for (const content of contents) {
+      if (!(await content.mayGo())) continue;
+      freedBytes += (await this.store.record(content.key))?.size ?? 0;
+      await this.store.delete(content.key);
+    }
+    return { purged: names, freedBytes };
+  }
+
+  /** Keys of documents that begin so, without it. */
+  documents(prefix: string): string[] {
+    return [...this.store.documents.keys()]
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length))
+      .sort();
+  }
+}
