@@ -40,6 +40,8 @@ export interface OciSide {
   readonly plane: DataPlane;
   /** Throws LarderError `invalid` for what names no image, with a sentence. */
   purgeable(text: string): Purgeable;
+  /** Resolves when links and edges that are on their way are in the store. */
+  settled(): Promise<void>;
 }
 
 /** Throws StartError when the file with credentials cannot be used. */
@@ -82,7 +84,11 @@ export function composeOci(
     via,
     onMistake,
   });
-  return { plane, purgeable: (text) => ociPurgeable({ store, answers, upstreams }, text) };
+  return {
+    plane,
+    purgeable: (text) => ociPurgeable({ store, answers, upstreams }, text),
+    settled: () => links.settled(),
+  };
 }
 
 function credentials(file: string | undefined): Credentials {

@@ -167,6 +167,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     pull.close();
     await client.close();
     await fills.settled();
+    await oci.settled();
     await peers?.close();
     await zips.close();
     await told.close();

@@ -142,6 +142,11 @@ export class Links {
     this.#drop(matches);
   }
 
+  /** Resolves when everything on its way so far is written. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#writing].map(({ done }) => done));
+  }
+
   #drop(matches: (key: string) => boolean): void {
     this.#forgotten++;
     this.#known.forget(matches);

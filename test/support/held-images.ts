@@ -10,7 +10,7 @@ import type { Repository } from '../../src/oci/upstreams.ts';
 import { engine, recorder, sha256, type MemoryStore } from './engine.ts';
 import { imageIndex, imageManifest, type Image } from './images.ts';
 
-export const digestOf = (text: string): Digest => {
+const digestOf = (text: string): Digest => {
   const digest = parseDigest(text);
   if (digest === undefined) throw new Error(`${text} is no digest`);
   return digest;
@@ -25,7 +25,7 @@ export interface Node {
   readonly children: readonly Node[];
 }
 
-export function imageNode(image: Image): Node {
+function imageNode(image: Image): Node {
   const children = [image.config, ...image.layers].map(({ digest, body }) => ({
     digest: digestOf(digest),
     bytes: body.bytes(),

@@ -8,6 +8,7 @@ const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
   'the store is a file tree that go reads by itself': 'a bucket is no tree of files',
   'files that are gone from the store behind a warm memory':
     'takes files out of the folder of the store',
+  'what owns what after real pulls': 'reads the folder of the store',
 };
 
 beforeEach(({ task, skip }) => {
