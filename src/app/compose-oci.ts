@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import type { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
 import { systemClock, type Listener, type Store } from '../engine/ports.ts';
-import type { Announcements } from '../engine/purge-plan.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
@@ -33,7 +32,6 @@ export interface SharedParts {
   /** Name of this server in `Via`. */
   readonly via: string;
   readonly onMistake: OnMistake;
-  readonly announcements?: Announcements;
 }
 
 export interface OciSide {
@@ -47,7 +45,7 @@ export interface OciSide {
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
   { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
-  { store, answers, pull, client, listener, via, onMistake, announcements }: SharedParts,
+  { store, answers, pull, announcements, client, listener, via, onMistake }: SharedParts,
 ): OciSide {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
@@ -68,7 +66,7 @@ export function composeOci(
   );
   const upstreams = new OciUpstreams(registries);
   const links = new Links({ store, answers, listener });
-  announcements?.subscribe((scope) => links.forget(within(scope)));
+  announcements.subscribe((scope) => links.forget(within(scope)));
   const plane = ociPlane({
     pull,
     upstreams,

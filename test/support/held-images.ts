@@ -1,5 +1,6 @@
 // Images in a store in memory, pulled through the links and edges that the program writes, and purges of them.
 
+import { confirmed } from '../../src/engine/answers.ts';
 import { Links } from '../../src/oci/links.ts';
 import { digestText, parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { contentKey, tagKey } from '../../src/oci/keys.ts';
@@ -99,7 +100,7 @@ export class HeldImages {
     const { answers, clock } = this.#parts;
     const bytes = Buffer.from(JSON.stringify({ digest: digestText(digest) }));
     const key = tagKey(repositoryOf(repository), tag);
-    await answers.confirm(key, { bytes, source: 'test' }, undefined, clock.now());
+    await answers.keep(key, confirmed({ bytes, source: 'test' }, undefined, clock.now()));
     this.links.tagged(repositoryOf(repository), digest, tag);
     await settled();
   }
