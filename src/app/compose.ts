@@ -5,17 +5,19 @@ import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
 import { Answers } from '../engine/answers.ts';
-import { messageOf } from '../engine/errors.ts';
+import { LarderError, messageOf } from '../engine/errors.ts';
 import { Failures } from '../engine/failures.ts';
 import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Listener } from '../engine/ports.ts';
+import type { Announcements, PurgeHandler } from '../engine/purge-plan.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
 import { parseGoPath } from '../go/names.ts';
+import { goPurgeable } from '../go/purge.ts';
 import { goPlane } from '../go/routes.ts';
 import { Sources } from '../go/sources.ts';
 import { SumGate } from '../go/sum-gate.ts';
@@ -23,6 +25,7 @@ import { SumdbRoutes } from '../go/sumdb-routes.ts';
 import { CachedSumdb } from '../go/sumdb-source.ts';
 import { SumdbClient } from '../go/sumdb/client.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
+import { TreeList } from '../go/tree-list.ts';
 import { parseUpstreamList } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
@@ -33,6 +36,7 @@ import { Metrics } from '../observability/metrics.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
+import { composePurge } from './compose-purge.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -107,7 +111,8 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     listener,
   });
   const index = new VersionIndex(store, clock.now);
-  const completion = new Completion({ store, pull, index });
+  const treeList = new TreeList(store);
+  const completion = new Completion({ store, pull, index, treeList });
   after.stored = ({ key }) => {
     const name = parseGoPath(key.replace(/^go/, ''));
     if (name?.kind !== 'file') return;
@@ -161,9 +166,23 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   });
   const planes = [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
-  const server = createServer({ config, logger, metrics, readiness, planes });
+  const purges = composePurge(config.adminToken, logger, {
+    store,
+    lock,
+    announcements: withinProcess(),
+    purgeables: {
+      go: (text) => goPurgeable({ store, treeList }, text),
+      // replaced when the plan of images is merged
+      oci: () => {
+        throw new LarderError('invalid', 'images cannot be purged yet');
+      },
+    },
+  });
+  const { admin } = purges;
+  const server = createServer({ config, logger, metrics, readiness, planes, admin });
   const stop = async () => {
     await server.stop();
+    await purges.settled();
     pull.close();
     await client.close();
     await fills.settled();
@@ -175,6 +194,17 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await storage.close();
   };
   return { server, stop };
+}
+
+/** Replaced when the announcements of coordination are merged. */
+function withinProcess(): Announcements {
+  const handlers: PurgeHandler[] = [];
+  return {
+    announce: async (scope) => {
+      for (const handle of handlers) await handle(scope);
+    },
+    subscribe: (handler) => void handlers.push(handler),
+  };
 }
 
 function logging(logger: Logger): Listener {

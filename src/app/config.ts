@@ -76,6 +76,8 @@ export interface Config {
   readonly storeTimeoutMs: number;
   /** 0: a stop waits for no body. */
   readonly drainTimeoutMs: number;
+  /** Undefined: no admin API. */
+  readonly adminToken: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -229,6 +231,8 @@ const settings = (checks: Checks) =>
     LARDER_FILL_TIMEOUT: timer('15m'),
     LARDER_STORE_TIMEOUT: timer('10s'),
     LARDER_DRAIN_TIMEOUT: timer('20s'),
+    LARDER_ADMIN_TOKEN: optionalText,
+    LARDER_ADMIN_TOKEN_FILE: optionalPath,
     LARDER_LOG_LEVEL: word(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
   });
 
@@ -257,6 +261,7 @@ export function loadConfig(
     ...unread,
     ...tlsProblems(given),
     ...peerProblems(given),
+    ...adminProblems(given),
     ...proxyProblems(env),
     ...valueProblems(given, parsed.error?.issues ?? []),
     ...(parsed.success ? [...spoolProblems(parsed.data), ...s3Problems(parsed.data, given)] : []),
@@ -328,6 +333,7 @@ function toConfig(values: Settings, upstream: string, sumdb: string): Config {
     fillTimeoutMs: values.LARDER_FILL_TIMEOUT,
     storeTimeoutMs: values.LARDER_STORE_TIMEOUT,
     drainTimeoutMs: values.LARDER_DRAIN_TIMEOUT,
+    adminToken: values.LARDER_ADMIN_TOKEN,
     logLevel: values.LARDER_LOG_LEVEL,
   };
 }
@@ -362,6 +368,13 @@ function peerProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
   return url !== undefined && redis === undefined
     ? ['LARDER_PEER_URL is set, and LARDER_REDIS_URL is not: replicas find each other by Redis.']
     : [];
+}
+
+/** The token itself is in no sentence. */
+function adminProblems({ LARDER_ADMIN_TOKEN: token = '' }: Readonly<NodeJS.ProcessEnv>): string[] {
+  return /^[!-~]*$/.test(token)
+    ? []
+    : ['LARDER_ADMIN_TOKEN is no token: give one of printable ASCII characters without spaces.'];
 }
 
 /** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */

@@ -1,5 +1,5 @@
-// The control plane: health, readiness, version, metrics, the welcome page, and the 404 of every path that is
-// nobody's. Express serves it; hits never come here.
+// The control plane: health, readiness, version, metrics, the welcome page, the admin API, and the 404 of every path that
+// is nobody's. Express serves it; hits never come here.
 
 import express from 'express';
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from 'express';
@@ -24,6 +24,8 @@ export interface ControlParts {
   readonly build: Build;
   readonly readiness: () => Promise<Readiness>;
   readonly draining: () => boolean;
+  /** Everything below /admin. Without it there is nothing there. */
+  readonly admin?: RequestHandler | undefined;
 }
 
 export function controlPlane(parts: ControlParts): Express {
@@ -55,6 +57,7 @@ export function controlPlane(parts: ControlParts): Express {
     const text = await parts.metrics.text();
     res.set('Content-Type', parts.metrics.contentType).send(text);
   });
+  if (parts.admin) app.use('/admin', parts.admin);
   app.use((_req, res) => {
     sendText(res, 404, notFound);
   });

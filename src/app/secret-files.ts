@@ -9,6 +9,7 @@ const secretNames = [
   'LARDER_S3_SECRET_ACCESS_KEY',
   'LARDER_REDIS_URL',
   'LARDER_PEER_SECRET',
+  'LARDER_ADMIN_TOKEN',
 ] as const;
 
 type Given = Readonly<Record<string, string | undefined>>;

@@ -14,7 +14,7 @@ import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import type { Config } from './config.ts';
 import { controlPlane } from './control.ts';
-import type { Readiness } from './control.ts';
+import type { ControlParts, Readiness } from './control.ts';
 import { RequestsInFlight, drainServer } from './lifecycle.ts';
 import { Refusals } from './refusals.ts';
 import { requestIds } from './request-id.ts';
@@ -28,6 +28,8 @@ export interface ServerParts {
   readonly readiness: () => Promise<Readiness>;
   /** Asked in this order. */
   readonly planes: readonly DataPlane[];
+  /** As of ControlParts. */
+  readonly admin?: ControlParts['admin'];
 }
 
 export interface LarderServer {

@@ -3,25 +3,31 @@
 import { LRUCache } from 'lru-cache';
 import type { Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
-import { completeVersions } from './answer-requests.ts';
 import type { VersionIndex } from './index-feed.ts';
-import { keyOf, pathOf, type GoFileName } from './names.ts';
-import { sortVersions } from './semver.ts';
+import { keyOf, type GoFileName } from './names.ts';
+import type { TreeList } from './tree-list.ts';
 import { isPseudoVersion } from './version.ts';
 
 export class Completion {
   readonly #store: Store;
   readonly #pull: Pick<PullThrough, 'expire'>;
   readonly #index: VersionIndex;
+  readonly #treeList: TreeList;
   /** Versions that were complete a moment ago, by the key of their zip, and of which files. */
   readonly #completed = new LRUCache<string, string>({ max: 1000 });
-  /** One after another, so that no older list overwrites a newer one. */
+  /** One after another, so that the feed is in order. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(parts: { store: Store; pull: Pick<PullThrough, 'expire'>; index: VersionIndex }) {
+  constructor(parts: {
+    store: Store;
+    pull: Pick<PullThrough, 'expire'>;
+    index: VersionIndex;
+    treeList: TreeList;
+  }) {
     this.#store = parts.store;
     this.#pull = parts.pull;
     this.#index = parts.index;
+    this.#treeList = parts.treeList;
   }
 
   /** Throws LarderError `store_failed`. */
@@ -50,7 +56,7 @@ export class Completion {
     if (this.#completed.get(version) === files) return;
     this.#completed.set(version, files);
     await this.#index.append(name);
-    if (!isPseudoVersion(name.version)) await this.#writeTreeList(name.module);
+    if (!isPseudoVersion(name.version)) await this.#treeList.write(name.module);
   }
 
   /** A list that lacks a version that there is is out of date, and so is the word that there is none. */
@@ -58,17 +64,6 @@ export class Completion {
     const key = keyOf({ kind: 'list', module });
     await this.#pull.expire(key, (list) =>
       Buffer.from(list).toString().split('\n').includes(version),
-    );
-  }
-
-  /** The list of the store as a GOPROXY tree: derived, for `GOPROXY=file://`. */
-  async #writeTreeList(module: string): Promise<void> {
-    const versions = await completeVersions(this.#store, module);
-    const shown = sortVersions(versions.filter((version) => !isPseudoVersion(version)));
-    const key = `go${pathOf({ kind: 'list', module })}`;
-    await this.#store.writeDocument(
-      key,
-      Buffer.from(shown.map((version) => `${version}\n`).join('')),
     );
   }
 }

@@ -30,9 +30,10 @@ const plane: DataPlane = (_req, res, path, context) => {
 interface Options extends Partial<ServerParts['config']> {
   go?: DataPlane;
   readiness?: ServerParts['readiness'];
+  admin?: ServerParts['admin'];
 }
 
-export async function serve({ go = plane, readiness, ...change }: Options = {}) {
+export async function serve({ go = plane, readiness, admin, ...change }: Options = {}) {
   const lines: Record<string, unknown>[] = [];
   const stream = { write: (line: string) => lines.push(JSON.parse(line) as (typeof lines)[0]) };
   const metrics = new Metrics();
@@ -42,6 +43,7 @@ export async function serve({ go = plane, readiness, ...change }: Options = {}) 
     metrics,
     readiness: readiness ?? (() => Promise.resolve({ ready: true, reasons: [], warnings: [] })),
     planes: [go],
+    admin,
   });
   const base = await server.listen();
   atEnd(() => {
@@ -65,7 +67,7 @@ interface Ask {
   method?: string;
   headers?: OutgoingHttpHeaders;
   agent?: http.Agent;
-  body?: string;
+  body?: string | Uint8Array;
 }
 
 /** One request with the path as given, on its own connection unless there is an agent. */

@@ -67,6 +67,7 @@ describe('defaults', () => {
       fillTimeoutMs: 900_000,
       storeTimeoutMs: 10_000,
       drainTimeoutMs: 20_000,
+      adminToken: undefined,
       logLevel: 'info',
     });
   });
@@ -266,6 +267,18 @@ describe('a secret in a file', () => {
     expect(problemsOf(fromFile('https://me:secret@proxy.test'), checks)).toEqual([
       'LARDER_GO_UPSTREAM="https://***@proxy.test" is bad.',
     ]);
+  });
+
+  test('may be the token of the admin API, which no sentence shows', () => {
+    const file = join(bin, 'token');
+    writeFileSync(file, 'T0ken-of_/a+test=\n');
+    const token = (env: Record<string, string>) => loadConfig({ ...go, ...env }).adminToken;
+    expect(token({ LARDER_ADMIN_TOKEN_FILE: file })).toBe('T0ken-of_/a+test=');
+    expect(token({ LARDER_ADMIN_TOKEN: '' })).toBeUndefined();
+    for (const bad of ['two words', 'sch\u00f6n', 'a\tb'])
+      expect(problemsOf({ LARDER_ADMIN_TOKEN: bad })).toEqual([
+        'LARDER_ADMIN_TOKEN is no token: give one of printable ASCII characters without spaces.',
+      ]);
   });
 
   test('that cannot be had is told', () => {

@@ -1,0 +1,39 @@
+// The JSON body of a request, whatever its Content-Type says.
+
+import express, { type Request, type RequestHandler } from 'express';
+import { LarderError } from '../engine/errors.ts';
+import { refuse } from './answers.ts';
+
+const MAX_KIB = 64;
+
+const read: RequestHandler = express.raw({
+  type: () => true,
+  limit: MAX_KIB * 1024,
+  inflate: false,
+});
+
+/** Reads the body for `jsonOf`; one that is too long is answered with 413, one that cannot be read with 400. */
+export const readBody: RequestHandler = (req, res, next) => {
+  read(req, res, (error?: unknown) => {
+    if (error === undefined) next();
+    else if (!(error instanceof Error) || !('type' in error)) next(error);
+    else if (error.type === 'entity.too.large')
+      refuse(res, 413, `the body is too long: it may have ${String(MAX_KIB)} KiB`);
+    else refuse(res, 400, `the body cannot be read: ${error.message}`);
+  });
+};
+
+/** The object in a body that was read. Throws LarderError `invalid`. */
+export function jsonOf(req: Request): Readonly<Record<string, unknown>> {
+  const body: unknown = req.body;
+  let json: unknown;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true });
+    json = JSON.parse(text.decode(body instanceof Uint8Array ? body : new Uint8Array()));
+  } catch (cause) {
+    throw new LarderError('invalid', 'the body is not JSON', { cause });
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new LarderError('invalid', 'the body is not a JSON object');
+  return json as Record<string, unknown>;
+}
