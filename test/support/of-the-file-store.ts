@@ -9,6 +9,8 @@ const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
   'files that are gone from the store behind a warm memory':
     'takes files out of the folder of the store',
   'what owns what after real pulls': 'reads the folder of the store',
+  'purged on the disk': 'looks into the folder of the store',
+  'purged on the disk by tags: bytes freed are bytes gone': 'looks into the folder of the store',
 };
 
 beforeEach(({ task, skip }) => {
