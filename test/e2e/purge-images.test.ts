@@ -19,9 +19,10 @@ async function start() {
     ...mirror,
     purge: (oci: string, dryRun = false) => purge(larder.base, { oci: `main.test/${oci}`, dryRun }),
     /** Pulls it all, and waits until it is kept. */
-    pull: async (repository: string, reference: string, { config, layers }: Image) => {
-      await stored(larder.base, `${repository}/manifests/${reference}`);
-      for (const { digest } of [config, ...layers]) {
+    pull: async (repository: string, reference: string, image: Image) => {
+      expect((await get(`${repository}/manifests/${reference}`)).status).toBe(200);
+      await stored(larder.base, `${repository}/manifests/${image.digest}`);
+      for (const { digest } of [image.config, ...image.layers]) {
         const blob = `${repository}/blobs/${digest}`;
         expect((await get(blob)).status).toBe(200);
         await stored(larder.base, blob);
@@ -66,13 +67,14 @@ describe('a tag', async () => {
   test('goes with it, and leaves what another tag holds', async () => {
     const before = await purge('team/app:v1', true);
     expect(await purge('team/app:v1')).toEqual(before);
+    expect(await purge('team/app:v1')).toEqual({ purged: [], freedBytes: 0 });
     expect(before.purged).toContain(`${name}@${one.digest}`);
     expect(await held(['team/app/manifests/v1', oneBlob])).toEqual([false, false]);
     expect(await held(['team/app/manifests/v2', sharedBlob, twoBlob])).toEqual([true, true, true]);
-    expect(await purge('team/app:v1')).toEqual({ purged: [], freedBytes: 0 });
   });
 
   test('is asked for anew', async () => {
+    await purge('team/app:v1');
     registry.clearLog();
     expect((await get('team/app/manifests/v1')).body.equals(one.bytes)).toBe(true);
     expect(asked(registry)).toEqual([
@@ -100,12 +102,13 @@ test('purged on the disk by tags: bytes freed are bytes gone', async () => {
   const other = registry.addImage('other/app', 'x', { layers: ['x'] });
   for (const [i, image] of images.entries()) await pull('team/app', `v${String(i + 1)}`, image);
   await pull('other/app', 'x', other);
-  const other1 = bytesHeld(larder.storageDir);
+  const held = () => bytesHeld(larder.storageDir);
+  const before = held();
   const first = await purge('team/app:v1');
-  const other2 = bytesHeld(larder.storageDir);
+  const between = held();
   const second = await purge('team/app:v2');
-  const left = bytesHeld(larder.storageDir);
-  expect([other1 - other2, other2 - left]).toEqual([first.freedBytes, second.freedBytes]);
+  const left = held();
+  expect([before - between, between - left]).toEqual([first.freedBytes, second.freedBytes]);
   const config = other.config.body.size;
   expect(left).toBe(other.bytes.length + config + 1);
 });

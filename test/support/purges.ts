@@ -34,5 +34,6 @@ export async function purge(
 /** Bytes of content in the folder of a file store. */
 export const bytesHeld = (storageDir: string): number =>
   filesBelow(storageDir)
-    .filter((file) => /\/oci\/blobs\/|\/go\/.*\.(info|mod|zip)$/.test(file))
-    .reduce((bytes, file) => bytes + statSync(file).size, 0);
+    .map((file) => file.slice(storageDir.length))
+    .filter((key) => /^\/oci\/blobs\/[^.]*$|^\/go\/.*\.(info|mod|zip)$/.test(key))
+    .reduce((bytes, key) => bytes + statSync(storageDir + key).size, 0);
