@@ -5,12 +5,11 @@ import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
 import { Answers } from '../engine/answers.ts';
-import { LarderError, messageOf } from '../engine/errors.ts';
+import { messageOf } from '../engine/errors.ts';
 import { Failures } from '../engine/failures.ts';
 import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Listener } from '../engine/ports.ts';
-import type { Announcements, PurgeHandler } from '../engine/purge-plan.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
@@ -169,13 +168,10 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const purges = composePurge(config.adminToken, logger, {
     store,
     lock,
-    announcements: withinProcess(),
+    announcements,
     purgeables: {
       go: (text) => goPurgeable({ store, treeList }, text),
-      // replaced when the plan of images is merged
-      oci: () => {
-        throw new LarderError('invalid', 'images cannot be purged yet');
-      },
+      oci: (text) => oci.purgeable(text),
     },
   });
   const { admin } = purges;
@@ -194,17 +190,6 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await storage.close();
   };
   return { server, stop };
-}
-
-/** Replaced when the announcements of coordination are merged. */
-function withinProcess(): Announcements {
-  const handlers: PurgeHandler[] = [];
-  return {
-    announce: async (scope) => {
-      for (const handle of handlers) await handle(scope);
-    },
-    subscribe: (handler) => void handlers.push(handler),
-  };
 }
 
 function logging(logger: Logger): Listener {

@@ -16,8 +16,8 @@ export interface PlannedContent {
 export interface PurgePlan {
   /** What goes, as the answer names it: `go:M@V`, `oci:HOST/REPO:TAG`, `oci:HOST/REPO@DIGEST`. */
   readonly names: readonly string[];
-  /** In the order in which they are deleted, all of them before any content. */
-  readonly documents: readonly string[];
+  /** In groups, each deleted before the next one and all of them before any content. */
+  readonly documents: readonly (readonly string[])[];
   readonly contents: readonly PlannedContent[];
   /** Mends what is derived from what went; called last. Throws LarderError `store_failed`. */
   after?(): Promise<void>;

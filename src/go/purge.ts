@@ -38,7 +38,7 @@ export function goPurgeable({ store, treeList }: GoPurgeParts, text: string): Pu
         names: sortVersions(new Set(going.map((file) => file.version))).map(
           (one) => `go:${module}@${one}`,
         ),
-        documents: [...said.map((name) => `${answers}/${name}`), latest],
+        documents: [[...said.map((name) => `${answers}/${name}`), latest]],
         contents: going.map((file) => contentOf(keyOfFile(module, file.version, file.ext))),
         after: () => treeList.write(module),
       };

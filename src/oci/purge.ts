@@ -67,10 +67,10 @@ async function planOf(
   );
   const contents = await contentsOf(store, repositories, found);
   const documents = [
-    ...found.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
-    ...found.flatMap(({ edges }) => edges),
-    ...found.flatMap(({ links }) => links),
-    ...found.flatMap(({ lists }) => lists),
+    found.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
+    found.flatMap(({ edges }) => edges),
+    found.flatMap(({ links }) => links),
+    found.flatMap(({ lists }) => lists),
   ];
   return { names: await namesOf(store, found, contents), documents, contents };
 }

@@ -6,6 +6,7 @@
 // same purge ends when it is asked for again.
 
 import { setImmediate as immediate } from 'node:timers/promises';
+import { mapBounded } from '../engine/bounded.ts';
 import type { Lease, Lock, Store } from '../engine/ports.ts';
 import type {
   Announcements,
@@ -15,7 +16,7 @@ import type {
   PurgeScope,
 } from '../engine/purge-plan.ts';
 
-/** Contents at once. */
+/** Calls of the store at once. */
 const LANES = 16;
 /** Longest wait for a lease, milliseconds. Its holder was told to give it back; one that is gone keeps nothing any more. */
 const LEASE_WAIT_MS = 5000;
@@ -44,7 +45,7 @@ export class Purger {
   /** What a purge would take, as far as is known without doing it. Changes nothing. Throws LarderError `store_failed`. */
   async preview(purgeable: Purgeable): Promise<PurgeResult> {
     const { names, contents } = await purgeable.plan();
-    const sizes = await inLanes(contents, async ({ key }) => {
+    const sizes = await mapBounded(contents, LANES, async ({ key }) => {
       const record = await this.#parts.store.record(key);
       return record?.size ?? 0;
     });
@@ -84,8 +85,9 @@ export class Purger {
   }
 
   async #delete({ documents, contents }: PurgePlan): Promise<number> {
-    for (const key of documents) await this.#parts.store.delete(key);
-    return sum(await inLanes(contents, (content) => this.#deleteContent(content)));
+    const { store } = this.#parts;
+    for (const group of documents) await mapBounded(group, LANES, (key) => store.delete(key));
+    return sum(await mapBounded(contents, LANES, (content) => this.#deleteContent(content)));
   }
 
   /** The bytes that it freed. */
@@ -127,7 +129,7 @@ export class Purger {
 }
 
 const keysOf = ({ documents, contents }: PurgePlan): string[] => [
-  ...documents,
+  ...documents.flat(),
   ...contents.map(({ key }) => key),
 ];
 
@@ -137,24 +139,3 @@ const both = (a: PurgeScope, b: PurgeScope): PurgeScope => ({
 });
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
-
-/** A bounded number at once. When one fails no more are begun, and those under way have ended before it throws. */
-async function inLanes<T, R>(items: readonly T[], run: (item: T) => Promise<R>): Promise<R[]> {
-  const left = items.values();
-  const results: R[] = [];
-  let failed = false;
-  const lane = async () => {
-    for (const item of left) {
-      if (failed) return;
-      try {
-        results.push(await run(item));
-      } catch (error) {
-        failed = true;
-        throw error;
-      }
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: LANES }, lane));
-  for (const one of lanes) if (one.status === 'rejected') throw one.reason;
-  return results;
-}

@@ -61,7 +61,7 @@ describe('what owns what after real pulls', async () => {
     const purge = async (name: string) => {
       const upstreams = { has: () => false };
       const plan = await ociPurgeable({ store, answers, upstreams }, `main.test/${name}`).plan();
-      for (const key of plan.documents) await store.delete(key);
+      for (const key of plan.documents.flat()) await store.delete(key);
       const gone: string[] = [];
       for (const content of plan.contents) {
         if (!(await content.mayGo())) continue;

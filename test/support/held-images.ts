@@ -1,6 +1,9 @@
 // Images in a store in memory, pulled through the links and edges that the program writes, and purges of them.
 
+import { LocalAnnouncements } from '../../src/coordination/local-announcements.ts';
+import { LocalLock } from '../../src/coordination/local-lock.ts';
 import { confirmed } from '../../src/engine/answers.ts';
+import { within } from '../../src/engine/purge-plan.ts';
 import { Links } from '../../src/oci/links.ts';
 import { digestText, parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { contentKey, tagKey } from '../../src/oci/keys.ts';
@@ -8,6 +11,7 @@ import { parseManifest } from '../../src/oci/manifest.ts';
 import { ociPurgeable } from '../../src/oci/purge.ts';
 import { childrenOf } from '../../src/oci/repository-view.ts';
 import type { Repository } from '../../src/oci/upstreams.ts';
+import { Purger } from '../../src/references/purge.ts';
 import { engine, recorder, sha256, type MemoryStore } from './engine.ts';
 import { imageIndex, imageManifest, type Image } from './images.ts';
 
@@ -142,17 +146,11 @@ export class HeldImages {
   }
 
   async purge(name: string): Promise<{ purged: readonly string[]; freedBytes: number }> {
-    const { names, documents, contents } = await this.plan(name);
-    const scope = new Set([...documents, ...contents.map(({ key }) => key)]);
-    await this.links.forget((key) => scope.has(key));
-    for (const key of documents) await this.store.delete(key);
-    let freedBytes = 0;
-    for (const content of contents) {
-      if (!(await content.mayGo())) continue;
-      freedBytes += (await this.store.record(content.key))?.size ?? 0;
-      await this.store.delete(content.key);
-    }
-    return { purged: names, freedBytes };
+    const { store, answers } = this.#parts;
+    const announcements = new LocalAnnouncements();
+    announcements.subscribe((scope) => this.links.forget(within(scope)));
+    const purger = new Purger({ store, lock: new LocalLock(), announcements });
+    return purger.run(ociPurgeable({ store, answers, upstreams: { has: () => false } }, name));
   }
 
   /** Keys of documents that begin so, without it. */

@@ -293,7 +293,7 @@ describe('in doubt', () => {
     await held.pull(A, '1', app);
     const { contents, documents } = await held.plan(`${A}:1`);
     await held.links.forget(() => true);
-    for (const key of documents) await held.store.delete(key);
+    for (const key of documents.flat()) await held.store.delete(key);
     await held.get(repository, app);
     const stay = await Promise.all(
       contents.map(async (content) => ((await content.mayGo()) ? [] : [content.key])),

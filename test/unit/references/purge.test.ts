@@ -57,7 +57,7 @@ function image(store: MemoryStore, changes: Partial<PurgePlan> = {}): Purgeable 
       store.calls.push('plan');
       return Promise.resolve({
         names: store.content.size > 0 ? ['oci:main.test/app:v1'] : [],
-        documents: ['tag', 'edge'],
+        documents: [['tag'], ['edge']],
         contents: ['one', 'two'].map(gone),
         ...changes,
       });
