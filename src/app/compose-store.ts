@@ -20,6 +20,8 @@ const REDIRECT_ABOVE = 1024 ** 2;
 
 export interface ComposedStore {
   readonly store: Store;
+  /** The same without anything near: what another replica has deleted is not there. */
+  readonly place: Store;
   /** Has none of these near any more: what is purged, on whichever replica. */
   forgetAll(matches: (key: string) => boolean): void;
   /** Resolves when the place itself answers. Throws LarderError `store_failed`. */
@@ -63,6 +65,7 @@ export async function composeStore(
   const store = hot(disk ?? formatted);
   return {
     store,
+    place: formatted,
     forgetAll(matches) {
       disk?.forgetAll(matches);
       store.forgetAll(matches);

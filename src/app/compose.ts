@@ -166,7 +166,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const planes = [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const purges = composePurge(config.adminToken, logger, {
-    store,
+    store: storage.place,
     lock,
     announcements,
     purgeables: {

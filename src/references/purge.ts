@@ -29,6 +29,7 @@ export interface PurgeResult {
 }
 
 export interface PurgerParts {
+  /** Without a memory, from which what another replica has deleted would be counted again. */
   readonly store: Store;
   readonly lock: Lock;
   readonly announcements: Announcements;
