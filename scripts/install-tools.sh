@@ -2,7 +2,7 @@
 # install-tools.sh run|test: installs what the program, or what its tests too, need of the system and this machine lacks.
 # As root on Debian and its kin by apt-get; elsewhere it says in one sentence what is missing, and fails.
 #   run   libatomic, for the Node.js that npm ci brings
-#   test  Go with its sources, openssl, and container clients with a registry besides
+#   test  Go with its sources, openssl, htpasswd, and container clients with a registry besides
 set -u
 . "$(dirname "$0")/debian.sh"
 export GOTOOLCHAIN=local
@@ -30,6 +30,7 @@ missing() {
     for tool in "${tools[@]}"; do
       has "$tool" || things+=("$tool")
     done
+    has htpasswd || things+=("htpasswd (Debian and Ubuntu: apache2-utils; Fedora: httpd-tools)")
     has "$registry" || things+=("$registry (or distribution's registry program, in LARDER_TEST_REGISTRY)")
   fi
   [ ${#things[@]} -eq 0 ] && return
@@ -59,6 +60,7 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
       for tool in "${tools[@]}"; do
         has "$tool" || install "$tool"
       done
+      has htpasswd || install apache2-utils
       has "$registry" || install docker-registry
       go_is_fine || install_go
     fi

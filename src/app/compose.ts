@@ -13,6 +13,7 @@ import { systemClock, type Listener } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
+import { goDoor } from '../go/door.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
 import { parseGoPath } from '../go/names.ts';
@@ -30,9 +31,11 @@ import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { RequestContext } from '../http/context.ts';
 import { PeerClient, peerPlane } from '../http/peers.ts';
+import { ociDoor } from '../oci/door.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
+import { composeAuth } from './compose-auth.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composePurge } from './compose-purge.ts';
@@ -163,7 +166,13 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     via,
     onMistake,
   });
-  const planes = [go, oci.plane];
+  const auth =
+    config.htpasswdFile === undefined
+      ? undefined
+      : composeAuth(config.htpasswdFile, logger, onMistake);
+  const planes = auth
+    ? [auth.guard(go, goDoor), auth.guard(oci.plane, ociDoor)]
+    : [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const purges = composePurge(config.adminToken, logger, {
     store: storage.place,
@@ -185,6 +194,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await oci.settled();
     await peers?.close();
     await zips.close();
+    await auth?.close();
     await told.close();
     locks.close();
     await storage.close();

@@ -78,6 +78,8 @@ export interface Config {
   readonly drainTimeoutMs: number;
   /** Undefined: no admin API. */
   readonly adminToken: string | undefined;
+  /** File of the users of both protocols. Undefined: reads are open. */
+  readonly htpasswdFile: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -190,6 +192,7 @@ const settings = (checks: Checks) =>
     LARDER_PORT: port,
     LARDER_TLS_CERT_FILE: optionalPath,
     LARDER_TLS_KEY_FILE: optionalPath,
+    LARDER_AUTH_HTPASSWD: optionalPath,
     LARDER_STORAGE: word(['file', 's3'], 'file'),
     LARDER_STORAGE_DIR: path('./data'),
     LARDER_SPOOL_DIR: optionalPath,
@@ -334,6 +337,7 @@ function toConfig(values: Settings, upstream: string, sumdb: string): Config {
     storeTimeoutMs: values.LARDER_STORE_TIMEOUT,
     drainTimeoutMs: values.LARDER_DRAIN_TIMEOUT,
     adminToken: values.LARDER_ADMIN_TOKEN,
+    htpasswdFile: values.LARDER_AUTH_HTPASSWD,
     logLevel: values.LARDER_LOG_LEVEL,
   };
 }

@@ -2,10 +2,8 @@
 // control.ts: Express costs more than half of a hit. Whoever answers, a request has an id, a cache word, one line in the
 // access log and its place in the metrics.
 
-import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
-import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import type { DataPlane, RequestContext } from '../http/context.ts';
@@ -18,7 +16,8 @@ import type { ControlParts, Readiness } from './control.ts';
 import { RequestsInFlight, drainServer } from './lifecycle.ts';
 import { Refusals } from './refusals.ts';
 import { requestIds } from './request-id.ts';
-import { StartError, fileReason, listenError } from './start-error.ts';
+import { listenError } from './start-error.ts';
+import { tlsServer } from './tls.ts';
 import { readBuild } from './version.ts';
 
 export interface ServerParts {
@@ -60,8 +59,8 @@ const limits: ServerOptions = {
 export function createServer(parts: ServerParts): LarderServer {
   const { config, logger } = parts;
   const requests = new RequestsInFlight();
-  const server =
-    config.tls === undefined ? http.createServer(limits) : tlsServer(config.tls, logger);
+  const tls = config.tls && tlsServer(config.tls, limits, logger);
+  const server = tls?.server ?? http.createServer(limits);
   const handler = requestHandler(parts, requests);
   server.on('request', handler);
   // What Node would answer with a bare 417 is served as if nothing were expected, as RFC 9110, 10.1.1 allows.
@@ -79,6 +78,7 @@ export function createServer(parts: ServerParts): LarderServer {
     http: server,
     listen: () => listen(server, config),
     async stop() {
+      tls?.watch.close();
       if (!server.listening) return;
       if (await drainServer(server, requests, config.drainTimeoutMs)) return;
       logger.warn(
@@ -98,7 +98,8 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
   return (req: IncomingMessage, res: ServerResponse): void => {
     const started = performance.now();
     const requestId = requestIds.of(req.headers['x-request-id']);
-    const context: RequestContext = { requestId, protocol: 'control', outcome: 'bypass', bytes: 0 };
+    // prettier-ignore
+    const context: RequestContext = { requestId, user: undefined, protocol: 'control', outcome: 'bypass', bytes: 0 };
     const path = pathOf(req);
     const remote = req.socket.remoteAddress;
     requests.started();
@@ -106,7 +107,7 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
     res.once('close', () => {
       requests.ended();
       const { method = '' } = req;
-      const { protocol, outcome } = context;
+      const { protocol, outcome, user } = context;
       const bytes = protocol === 'control' ? bodyBytes(req, res) : context.bytes;
       const ms = performance.now() - started;
       const status = res.headersSent ? res.statusCode : clientClosedRequest;
@@ -114,7 +115,7 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
       const userAgent = req.headers['user-agent'];
       metrics.requestEnded({ protocol, method, status, outcome, bytes, ms });
       // prettier-ignore
-      logRequest(logger, { protocol, method, path, status, bytes, ms, outcome, requestId, remote, userAgent, aborted });
+      logRequest(logger, { protocol, method, path, status, bytes, ms, outcome, requestId, remote, userAgent, user, aborted });
     });
     if (res.socket === null) closeWithConnection(req, res);
 
@@ -192,35 +193,6 @@ function closeWithConnection(req: IncomingMessage, res: ServerResponse): void {
     res.destroy();
     if (res.socket === null) res.emit('close');
   });
-}
-
-function tlsServer(tls: NonNullable<Config['tls']>, logger: Logger): Server {
-  const cert = readTlsFile('LARDER_TLS_CERT_FILE', tls.certFile);
-  const key = readTlsFile('LARDER_TLS_KEY_FILE', tls.keyFile);
-  let server: Server;
-  try {
-    server = https.createServer({ ...limits, cert, key, handshakeTimeout: 10_000 });
-  } catch (error) {
-    throw new StartError(
-      `LARDER_TLS_CERT_FILE="${tls.certFile}" and LARDER_TLS_KEY_FILE="${tls.keyFile}" cannot be used: ` +
-        'give a certificate and its own private key without a passphrase, both as PEM.',
-      { cause: error },
-    );
-  }
-  server.on('tlsClientError', (error) => {
-    logger.debug({ err: error }, 'a TLS handshake failed');
-  });
-  return server;
-}
-
-function readTlsFile(name: string, file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new StartError(`${name}="${file}" cannot be read: ${fileReason(error)}.`, {
-      cause: error,
-    });
-  }
 }
 
 function listen(server: Server, { host, port, tls }: ServerParts['config']): Promise<string> {

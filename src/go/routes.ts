@@ -17,7 +17,7 @@ import { parseGoPath, type GoFileName, type GoName } from './names.ts';
 import type { SumdbRoutes } from './sumdb-routes.ts';
 
 const CACHED_ONLY = '/cached-only/';
-const IMMUTABLE = 'public, max-age=31536000, immutable';
+const IMMUTABLE = 'max-age=31536000, immutable';
 const TEXT = 'text/plain; charset=utf-8';
 const TYPES = { info: 'application/json', mod: TEXT, zip: 'application/zip' } as const;
 
@@ -98,7 +98,7 @@ export function goPlane(parts: GoParts): DataPlane {
   }
 
   return (req, res, path, context) => {
-    if (!isOurs(path)) return false;
+    if (!isGoPath(path)) return false;
     context.protocol = 'go';
     if (req.method !== 'GET' && req.method !== 'HEAD') {
       sendText(res, context, 405, 'only GET and HEAD are for this path', false, {
@@ -112,7 +112,7 @@ export function goPlane(parts: GoParts): DataPlane {
 }
 
 /** Anything with an `@` is meant for this protocol, however malformed. */
-const isOurs = (path: string): boolean =>
+export const isGoPath = (path: string): boolean =>
   path.includes('/@') ||
   path === '/index' ||
   path.startsWith('/sumdb/') ||
@@ -130,9 +130,7 @@ async function send(
   const contentType =
     name.kind === 'file' ? TYPES[name.ext] : name.kind === 'list' ? TEXT : TYPES.info;
   const cacheControl =
-    'maxAgeMs' in served
-      ? `public, max-age=${String(Math.floor(served.maxAgeMs / 1000))}`
-      : IMMUTABLE;
+    'maxAgeMs' in served ? `max-age=${String(Math.floor(served.maxAgeMs / 1000))}` : IMMUTABLE;
   const { body, record, url } = served;
   // small files are worth no second request
   const elsewhere = url && name.kind === 'file' && name.ext === 'zip' ? { url } : {};

@@ -15,7 +15,7 @@ export interface SumdbProxied {
   readonly source: CachedSumdb;
 }
 
-const IMMUTABLE = 'public, max-age=31536000, immutable';
+const IMMUTABLE = 'max-age=31536000, immutable';
 
 /** `/sumdb/<name>/…`: the configured database, its answers verified on their way (go.dev/design/25530-sumdb). */
 export class SumdbRoutes {
@@ -95,7 +95,7 @@ function representation(wanted: SumdbPath, bytes: Uint8Array): Representation {
     body: memoryBody(bytes),
     record: undefined,
     contentType: isTile ? 'application/octet-stream' : 'text/plain; charset=utf-8',
-    cacheControl: lasting ? IMMUTABLE : 'public, max-age=60',
+    cacheControl: lasting ? IMMUTABLE : 'max-age=60',
   };
 }
 

@@ -6,6 +6,8 @@ import type { CacheOutcome } from '../engine/errors.ts';
 export interface RequestContext {
   /** To be sent as `X-Request-Id`; printable ASCII, at most 128 characters. */
   readonly requestId: string;
+  /** Whose request it is, where Larder asks. Set before its plane sees it. */
+  user?: string | undefined;
   /** For logs and metrics: `go`, `oci`, `control`. One of a few fixed words. */
   protocol: string;
   /** The word for logs, metrics and `X-Larder-Cache`: `bypass` until who answers sets it. */

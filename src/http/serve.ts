@@ -11,6 +11,7 @@ export interface Representation {
   /** Undefined while unchecked: then there are no validators yet. */
   readonly record: ContentRecord | undefined;
   readonly contentType: string;
+  /** How long it stays fresh, as in `Cache-Control`; whose caches may keep it is decided here. */
   readonly cacheControl: string;
   /** What the protocol knows its bytes by, in quotes; without it, their SHA-256. */
   readonly etag?: string;
@@ -119,7 +120,7 @@ function writeHead(
 ): void {
   const { body, record, contentType, cacheControl, etag, headers } = representation;
   const head = ['X-Request-Id', context.requestId, 'X-Larder-Cache', context.outcome];
-  head.push('Cache-Control', cacheControl, 'Accept-Ranges', 'bytes');
+  head.push('Cache-Control', whose(context) + cacheControl, 'Accept-Ranges', 'bytes');
   if (part !== 'unchanged') head.push('Content-Type', contentType);
   if (record) {
     const { validators, lastModified } = facts(record, etag);
@@ -142,6 +143,9 @@ function writeHead(
   }
   res.writeHead(status, head);
 }
+
+/** What one user may read is no other's to have from a cache between (RFC 9111, 3.5). */
+const whose = ({ user }: RequestContext) => (user === undefined ? 'public, ' : 'private, ');
 
 /** Bodies up to this many bytes go out in one piece with the head. */
 const ONE_PIECE = 16 * 1024;

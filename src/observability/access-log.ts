@@ -16,6 +16,8 @@ export interface AccessEntry {
   /** The other end's address, without its port. */
   readonly remote: string | undefined;
   readonly userAgent: string | undefined;
+  /** Who was let in, where Larder asks; never a name that was not. */
+  readonly user: string | undefined;
   /** The client left, or the transfer broke, before the answer was whole. */
   readonly aborted: boolean;
 }
@@ -40,6 +42,7 @@ export function logRequest(logger: Logger, entry: AccessEntry): void {
     requestId: entry.requestId,
     remote: entry.remote,
     userAgent: entry.userAgent === undefined ? undefined : cut(entry.userAgent),
+    user: entry.user,
   };
   logger.info(entry.aborted ? { ...line, aborted: true } : line, 'request');
 }

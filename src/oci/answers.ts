@@ -142,7 +142,7 @@ export class OciAnswers {
 const bytesOf = ({ body }: ServedAnswer): Uint8Array => body.bytes ?? new Uint8Array();
 
 const maxAge = ({ maxAgeMs }: ServedAnswer): string =>
-  `public, max-age=${String(Math.floor(maxAgeMs / 1000))}`;
+  `max-age=${String(Math.floor(maxAgeMs / 1000))}`;
 
 /** What of a query says which page is wanted. Throws LarderError `invalid`. */
 function pageQuery(query: URLSearchParams): string {

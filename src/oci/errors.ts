@@ -14,6 +14,7 @@ type OciCode =
   | 'TAG_INVALID'
   | 'DIGEST_INVALID'
   | 'DENIED'
+  | 'UNAUTHORIZED'
   | 'UNSUPPORTED'
   | 'TOOMANYREQUESTS'
   | 'UNKNOWN';

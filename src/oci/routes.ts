@@ -59,7 +59,7 @@ export function ociPlane(parts: OciParts): DataPlane {
   }
 
   return (req, res, path, context) => {
-    if (path !== '/v2' && !path.startsWith('/v2/')) return false;
+    if (!isOciPath(path)) return false;
     context.protocol = 'oci';
     const head = req.method === 'HEAD';
     if (req.method !== 'GET' && !head) {
@@ -92,6 +92,8 @@ export function ociPlane(parts: OciParts): DataPlane {
     return true;
   };
 }
+
+export const isOciPath = (path: string): boolean => path === '/v2' || path.startsWith('/v2/');
 
 interface Failed {
   readonly res: ServerResponse;

@@ -12,7 +12,7 @@ import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 
 const BLOB = 'application/octet-stream';
-const IMMUTABLE = 'public, max-age=31536000, immutable';
+const IMMUTABLE = 'max-age=31536000, immutable';
 
 /** How a manifest goes out that was asked for by a tag. */
 export interface ByTag {

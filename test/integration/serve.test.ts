@@ -49,7 +49,7 @@ async function serving(
     const context: RequestContext = { requestId: 'id', protocol: 'go', outcome: 'hit', bytes: 0 };
     contexts.push(context);
     const client = new ClientSignal(res);
-    const rest = { record: undefined, contentType: 'application/zip', cacheControl: 'no-store' };
+    const rest = { record: undefined, contentType: 'application/zip', cacheControl: 'max-age=60' };
     make(client).then(
       (given) => serve(req, res, context, client, { ...rest, ...given }),
       (error: unknown) => res.writeHead(500).end(String(error)),
@@ -111,7 +111,7 @@ describe.each(kinds)('what is checked, %s', (_, make) => {
       'x-larder-cache': 'hit',
       'content-type': 'application/zip',
       'content-length': String(bytes.length),
-      'cache-control': 'no-store',
+      'cache-control': 'public, max-age=60',
       'accept-ranges': 'bytes',
       'last-modified': modified,
       warning: 'x',

@@ -14,6 +14,7 @@ const entry = {
   requestId: 'abc-1',
   remote: '127.0.0.1',
   userAgent: 'Go-http-client/1.1',
+  user: 'alice',
   aborted: false,
 } as const;
 
@@ -38,6 +39,7 @@ test('one info line has all that is known', () => {
       requestId: 'abc-1',
       remote: '127.0.0.1',
       userAgent: 'Go-http-client/1.1',
+      user: 'alice',
       msg: 'request',
     },
   ]);
