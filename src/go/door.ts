@@ -7,8 +7,8 @@ const WHY = {
   wrong: 'user or password is wrong',
 } as const;
 
-const HELP = `put them into ~/.netrc, as "machine HOST login USER password PASSWORD", or into GOPROXY, as https://USER:PASSWORD@HOST.
-go sends them by https alone.`;
+const HELP = `put them into ~/.netrc, as "machine HOST:PORT login USER password PASSWORD" with what GOPROXY has for HOST:PORT,
+or into GOPROXY, as https://USER:PASSWORD@HOST:PORT. go sends them by https alone.`;
 
 export const goDoor: Door = {
   protocol: 'go',

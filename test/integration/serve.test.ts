@@ -46,7 +46,9 @@ async function serving(
 ): Promise<Server> {
   const contexts: RequestContext[] = [];
   const server = http.createServer((req, res) => {
-    const context: RequestContext = { requestId: 'id', protocol: 'go', outcome: 'hit', bytes: 0 };
+    const { 'x-user': user } = req.headers as { 'x-user'?: string };
+    // prettier-ignore
+    const context: RequestContext = { requestId: 'id', user, protocol: 'go', outcome: 'hit', bytes: 0 };
     contexts.push(context);
     const client = new ClientSignal(res);
     const rest = { record: undefined, contentType: 'application/zip', cacheControl: 'max-age=60' };
@@ -101,6 +103,12 @@ const complete = (reply: Reply, status: number, of: Uint8Array) => {
 describe.each(kinds)('what is checked, %s', (_, make) => {
   const given = () =>
     serving(() => Promise.resolve({ body: make(), record, headers: { Warning: 'x' } }));
+
+  test('is for the caches of its user alone, where there is one', async () => {
+    const { base } = await given();
+    const reply = await get(base, { 'x-user': 'alice' });
+    expect(reply.headers['cache-control']).toBe('private, max-age=60');
+  });
 
   test('GET and HEAD have the same head', async () => {
     const { base, contexts } = await given();

@@ -14,6 +14,8 @@ export interface GoOptions {
   readonly gopath?: string;
   /** Folder to run in. Default: an empty one. */
   readonly cwd?: string;
+  /** Authorities to trust, as PEM. */
+  readonly certFile?: string;
 }
 
 export interface GoRun {
@@ -57,6 +59,7 @@ export function go(args: readonly string[], options: GoOptions): Promise<GoRun> 
       GO111MODULE: 'on',
       GOPROXY: options.proxy,
       GOSUMDB: options.sumdb ?? 'off',
+      ...(options.certFile !== undefined && { SSL_CERT_FILE: options.certFile }),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

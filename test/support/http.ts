@@ -3,6 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import http from 'node:http';
+import https from 'node:https';
 import type {
   ClientRequest,
   IncomingHttpHeaders,
@@ -105,10 +106,12 @@ function slowDown(response: IncomingMessage, bytesPerSecond: number): void {
  * Always resolves: see `complete` and `error`.
  */
 export function request(base: string, path: string, options: RequestOptions = {}): Promise<Reply> {
-  const { hostname, port, pathname } = new URL(base);
+  const { protocol, hostname, port, pathname } = new URL(base);
+  const send = protocol === 'https:' ? https.request : http.request;
   const transfer = new Transfer(options.keepBody ?? true);
   return new Promise((resolve) => {
-    const outgoing: ClientRequest = http.request({
+    const outgoing: ClientRequest = send({
+      rejectUnauthorized: false,
       hostname,
       port,
       path: pathname.replace(/\/$/, '') + path,

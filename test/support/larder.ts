@@ -130,7 +130,8 @@ export async function startLarderProcess({
   live = false,
 }: LarderOptions = {}): Promise<RunningLarder> {
   const port = await freePort();
-  const base = `http://127.0.0.1:${String(port)}`;
+  const scheme = env['LARDER_TLS_CERT_FILE'] === undefined ? 'http' : 'https';
+  const base = `${scheme}://127.0.0.1:${String(port)}`;
   const storageDir = join(dir, 'data');
   const spoolDir = join(dir, 'spool');
   const home = join(dir, 'home');

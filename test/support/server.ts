@@ -52,7 +52,7 @@ export async function serve({ go = plane, readiness, admin, ...change }: Options
   });
   const { port } = server.http.address() as AddressInfo;
   const logged = async (matching: object) =>
-    expect.poll(() => lines).toContainEqual(expect.objectContaining(matching));
+    expect.poll(() => lines, { timeout: 20_000 }).toContainEqual(expect.objectContaining(matching));
   return { server, base, port, lines, logged, metrics };
 }
 
