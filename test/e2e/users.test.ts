@@ -182,6 +182,29 @@ describe('a user', () => {
   });
 });
 
+test('whoever is known waits for no password of others, and too many of those are 503', async () => {
+  const file = join(tempDir(), 'users');
+  // a dear one: each takes a good part of a second
+  writeUsers(file, { alice: 'sesame' }, 12);
+  const own = await startLarderProcess({ env: { LARDER_AUTH_HTPASSWD: file } });
+  const status = async (user: string, password: string) =>
+    (await request(own.base, '/v2/', { headers: basic(user, password) })).status;
+  expect(await status('alice', 'sesame')).toBe(200);
+  const ended: number[] = [];
+  const guesses = Array.from({ length: 1200 }, async (_, i) => {
+    const reply = await request(own.base, '/index', { headers: basic('alice', String(i)) });
+    if (reply.status === 503) expect(reply.headers['retry-after']).toMatch(/^\d+$/);
+    ended.push(reply.status);
+  });
+  await eventually('what is too many is refused', () => ended.includes(503));
+  expect(await status('alice', 'sesame')).toBe(200);
+  expect(ended.length).toBeLessThan(guesses.length);
+  expect(ended).not.toContain(200);
+  // the rest would take its time
+  await own.kill9();
+  await Promise.all(guesses);
+});
+
 describe('the file', () => {
   const path = `/v2/team/app/blobs/${image.config.digest}`;
 

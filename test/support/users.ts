@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 
-/** An htpasswd file as `htpasswd -B` writes it, of these users and passwords. */
-export function writeUsers(file: string, users: Readonly<Record<string, string>>): void {
+/** An htpasswd file as `htpasswd -B` writes it, of these users and passwords; `cost`: of bcrypt. */
+export function writeUsers(file: string, users: Readonly<Record<string, string>>, cost = 5): void {
   const lines = Object.entries(users).map(([user, password]) =>
-    execFileSync('htpasswd', ['-nbB', user, password]).toString().trim(),
+    execFileSync('htpasswd', ['-nbB', '-C', String(cost), user, password])
+      .toString()
+      .trim(),
   );
   writeFileSync(file, `${lines.join('\n')}\n`);
 }
