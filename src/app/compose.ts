@@ -170,9 +170,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     config.htpasswdFile === undefined
       ? undefined
       : composeAuth(config.htpasswdFile, logger, onMistake);
-  const planes = auth
-    ? [auth.guard(go, goDoor), auth.guard(oci.plane, ociDoor)]
-    : [go, oci.plane];
+  const planes = auth ? [auth.guard(go, goDoor), auth.guard(oci.plane, ociDoor)] : [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const purges = composePurge(config.adminToken, logger, {
     store: storage.place,
