@@ -141,11 +141,11 @@ export class PullThrough {
    * `holds` all the same. Throws LarderError `store_failed`.
    */
   async expire(key: string, holds: (bytes: Uint8Array) => boolean): Promise<void> {
+    // what a refresh under way will bring may hold, and nobody is to ask beside it
+    await this.#refreshes.ended(key);
     const answer = this.#answers.peek(key) ?? (await this.#answers.read(key));
     if (answer && holds(answer.bytes)) return;
     this.#failures.forget(key);
-    // what a refresh under way will bring was said before
-    this.#refreshes.overtake((refreshed) => refreshed === key);
     if (answer) await this.#answers.expire(key);
   }
 

@@ -27,6 +27,11 @@ export class Runs<T> {
     return run;
   }
 
+  /** Resolves when nothing that has begun under this key runs any more, however it ended. */
+  async ended(key: string): Promise<void> {
+    await Promise.allSettled([this.#running.get(key)?.result]);
+  }
+
   /** What has begun under these keys is out of date: whoever comes from now on starts anew. */
   overtake(matches: (key: string) => boolean): void {
     for (const [key, run] of this.#running) if (matches(key)) run.overtake();

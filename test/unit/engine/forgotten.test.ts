@@ -17,21 +17,13 @@ import { eventually } from '../../support/tmp.ts';
 
 const minute = 60_000;
 const isList = (key: string) => key === 'list';
-type Engine = ReturnType<typeof engine>;
-
-/** Both say that what is under way was said before. */
-const ways: [string, (one: Engine) => Promise<void>][] = [
-  ['purged', ({ pull }) => pull.forget(isList)],
-  ['expired', ({ pull }) => pull.expire('list', () => false)],
-];
-
-describe.each(ways)('an answer that is %s while it is asked for', (_, outdate) => {
+describe('an answer that is purged while it is asked for', () => {
   test('is for those who wait; the next one asks anew, at once', async () => {
     const one = engine();
     const list = Object.assign(new Question('list', 'old'), { gate: new Gate() });
     const first = told(one.pull.answer(list, online));
     await list.gate.reached;
-    await outdate(one);
+    await one.pull.forget(isList);
     const anew = new Question('list', 'new');
     expect(await told(one.pull.answer(anew, online))).toEqual(['miss', 'new', minute]);
     list.gate.open();
@@ -46,7 +38,7 @@ describe.each(ways)('an answer that is %s while it is asked for', (_, outdate) =
     const list = Object.assign(new Question('list', failure('not_found')), { gate: new Gate() });
     const first = told(one.pull.answer(list, online));
     await list.gate.reached;
-    await outdate(one);
+    await one.pull.forget(isList);
     list.gate.open();
     await expect(first).rejects.toMatchObject({ code: 'not_found' });
     const anew = new Question('list', 'new');
@@ -64,11 +56,44 @@ describe.each(ways)('an answer that is %s while it is asked for', (_, outdate) =
     // it has looked into the store, and stands behind the other
     await eventually('it has read', () => shared.store.calls.length >= 2);
     await new Promise(setImmediate);
-    await outdate(two);
+    await two.pull.forget(isList);
     expect(await waiting).toEqual(['miss', 'other', minute]);
     expect(shared.store.documents.size).toBe(0);
     list.gate.open();
     await leading;
+  });
+});
+
+describe('an answer that is expired while it is asked for', () => {
+  test.each([
+    ['holds what it lacked', 'old new', 'hit', 1],
+    ['lacks it', 'old', 'revalidated', 2],
+  ])('is waited for, and asked for again unless it %s', async (_, says, outcome, times) => {
+    const { pull } = engine();
+    const list = Object.assign(new Question('list', says), { gate: new Gate() });
+    const first = told(pull.answer(list, online));
+    await list.gate.reached;
+    const expired = pull.expire('list', (bytes) => Buffer.from(bytes).includes('new'));
+    const beside = told(pull.answer(list, online));
+    list.gate.open();
+    expect(await first).toEqual(['miss', says, minute]);
+    expect(await beside).toEqual(['miss', says, minute]);
+    await expired;
+    expect(await told(pull.answer(list, online))).toEqual([outcome, says, minute]);
+    expect(list.asked).toBe(times);
+  });
+
+  test('was not there, and is asked for again', async () => {
+    const { pull } = engine();
+    const list = Object.assign(new Question('list', failure('not_found')), { gate: new Gate() });
+    const first = told(pull.answer(list, online));
+    await list.gate.reached;
+    const expired = pull.expire('list', () => false);
+    list.gate.open();
+    await expect(first).rejects.toMatchObject({ code: 'not_found' });
+    await expired;
+    list.says = 'new';
+    expect(await told(pull.answer(list, online))).toEqual(['miss', 'new', minute]);
   });
 });
 
