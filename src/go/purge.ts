@@ -5,12 +5,11 @@ import { LarderError } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import type { PlannedContent, Purgeable, PurgePlan } from '../engine/purge-plan.ts';
 import { checkModulePath } from './module-path.ts';
-import { keyOf, parseGoPath, pathOf, type FileExtension } from './names.ts';
+import { keyOf, parseGoPath, pathOf } from './names.ts';
 import { sortVersions } from './semver.ts';
+import { EXTENSIONS, filesFolder, filesOf } from './stored-files.ts';
 import type { TreeList } from './tree-list.ts';
-import { checkVersion, unescapeVersion } from './version.ts';
-
-const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
+import { checkVersion } from './version.ts';
 
 export interface GoPurgeParts {
   readonly store: Store;
@@ -20,54 +19,44 @@ export interface GoPurgeParts {
 /** `example.com/m`, or `example.com/m@v1.2.3`. Throws LarderError `invalid`. */
 export function goPurgeable({ store, treeList }: GoPurgeParts, text: string): Purgeable {
   const { module, version } = parseGoName(text);
-  const { files, answers, latest } = placesOf(module);
+  const { answers, latest } = answersOf(module);
   const keys =
-    version === undefined ? [] : EXTENSIONS.map((ext) => keyOfFile(module, version, ext));
+    version === undefined
+      ? []
+      : EXTENSIONS.map((ext) => keyOf({ kind: 'file', module, version, ext }));
   return {
     name: version === undefined ? `go:${module}` : `go:${module}@${version}`,
     scope: {
       keys: [...keys, latest],
       // what was said of the module may have led to the version: a branch, or the list
-      folders: version === undefined ? [files, answers] : [answers],
+      folders: version === undefined ? [filesFolder(module), answers] : [answers],
     },
     async plan(): Promise<PurgePlan> {
-      const stored = (await store.list(files)).flatMap(fileOf);
-      const going = stored.filter((file) => version === undefined || file.version === version);
+      const stored = await filesOf(store, module);
+      const going = stored.filter(({ name }) => version === undefined || name.version === version);
       const said = await store.list(answers);
       return {
-        names: sortVersions(new Set(going.map((file) => file.version))).map(
+        names: sortVersions(new Set(going.map(({ name }) => name.version))).map(
           (one) => `go:${module}@${one}`,
         ),
         documents: [[...said.map((name) => `${answers}/${name}`), latest]],
-        contents: going.map((file) => contentOf(keyOfFile(module, file.version, file.ext))),
+        contents: going.map(({ key }) => contentOf(key)),
         after: () => treeList.write(module),
       };
     },
   };
 }
 
-/** No other module's files or answers stand in these folders: `@v` is no element of a module path. */
-function placesOf(module: string) {
-  const list = keyOf({ kind: 'list', module });
+/** No other module's answers stand in this folder. */
+function answersOf(module: string) {
   return {
-    files: `go${pathOf({ kind: 'list', module }).slice(0, -'/list'.length)}`,
-    answers: list.slice(0, -'/list'.length),
+    answers: keyOf({ kind: 'list', module }).slice(0, -'/list'.length),
     latest: keyOf({ kind: 'latest', module }),
   };
 }
 
-const keyOfFile = (module: string, version: string, ext: FileExtension): string =>
-  keyOf({ kind: 'file', module, version, ext });
-
 /** Nothing but its name owns a file. */
 const contentOf = (key: string): PlannedContent => ({ key, mayGo: () => Promise.resolve(true) });
-
-/** The version and kind of a file by its name in the store; the derived list is none. */
-function fileOf(name: string): { version: string; ext: FileExtension }[] {
-  const ext = EXTENSIONS.find((one) => name.endsWith(`.${one}`));
-  const version = ext && unescapeVersion(name.slice(0, -ext.length - 1));
-  return ext !== undefined && version !== undefined ? [{ version, ext }] : [];
-}
 
 function parseGoName(text: string): { module: string; version: string | undefined } {
   const at = text.indexOf('@');
