@@ -45,8 +45,11 @@ export interface ContentRequest {
   readonly upstream: string;
   /** More bytes than this are refused, before they come where the length is announced. */
   readonly maxBytes: number;
-  /** Gets it from an upstream. Throws LarderError. */
-  fetch(signal: AbortSignal): Promise<Fetched>;
+  /**
+   * Gets it from an upstream. Throws LarderError. `leave` gives the place among that upstream's fills back early, for what
+   * comes from elsewhere and is counted there.
+   */
+  fetch(signal: AbortSignal, leave: () => void): Promise<Fetched>;
   /** Its length in bytes as the upstream tells, without its bytes. */
   fetchSize(signal: AbortSignal): Promise<number | undefined>;
   /** Begins the check, so that what it needs from elsewhere comes side by side with the bytes. */
@@ -298,9 +301,14 @@ export class Fill {
   }
 
   async #admitted(): Promise<void> {
-    const leave = await this.#ports.admit(this.#request.upstream);
+    const giveBack = await this.#ports.admit(this.#request.upstream);
+    let left = false;
+    const leave = () => {
+      if (!left) giveBack();
+      left = true;
+    };
     try {
-      await this.#fetchAndVerify();
+      await this.#fetchAndVerify(leave);
     } finally {
       leave();
     }
@@ -337,11 +345,11 @@ export class Fill {
     this.#spool.fail(error);
   }
 
-  async #fetchAndVerify(): Promise<void> {
+  async #fetchAndVerify(leave: () => void): Promise<void> {
     const { signal } = this.#abort;
     const request = this.#request;
     const check = request.beginCheck(signal);
-    const fetched = await request.fetch(signal);
+    const fetched = await request.fetch(signal, leave);
     const announced = (this.#announced ??= fetched.size);
     this.#refuseAbove(fetched.size ?? 0);
     if (fetched.size !== undefined && fetched.size !== announced)

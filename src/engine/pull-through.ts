@@ -117,6 +117,23 @@ export class PullThrough {
     return { outcome: 'miss', body: headBody(size), record: undefined };
   }
 
+  /**
+   * Brings content into the store, for whoever does not read it: true when it is there, false when it was fetched and could not be
+   * kept. Throws LarderError.
+   */
+  async fill(request: ContentRequest): Promise<boolean> {
+    const { key, failureKey } = request;
+    let fill = this.#fills.get(key);
+    if (fill === undefined) {
+      if ((await this.#store.record(key)) !== undefined) return true;
+      this.#failures.check(failureKey);
+      fill = this.#fills.joinOrLead(request);
+    }
+    await fill.ended;
+    if (fill.error !== undefined) throw fill.error as Error;
+    return fill.stored;
+  }
+
   /** An answer: fresh, refreshed, or as stale as its cause allows. Throws LarderError. */
   async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
     const { key, freshness } = request;
