@@ -14,7 +14,9 @@ import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
 import { goDoor } from '../go/door.ts';
+import { VcsFetcher } from '../go/fetch-vcs.ts';
 import { VersionIndex } from '../go/index-feed.ts';
+import { MadeVersions } from '../go/made-versions.ts';
 import { compilePrefixPatterns } from '../go/module-path.ts';
 import { parseGoPath } from '../go/names.ts';
 import { goPurgeable } from '../go/purge.ts';
@@ -26,7 +28,6 @@ import { CachedSumdb } from '../go/sumdb-source.ts';
 import { SumdbClient } from '../go/sumdb/client.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { TreeList } from '../go/tree-list.ts';
-import { parseUpstreamList } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { RequestContext } from '../http/context.ts';
@@ -42,6 +43,7 @@ import { composePurge } from './compose-purge.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
+import { composeGoCommand, fetcherOf, parseUpstreams, readSettingFile } from './go-fetchers.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { readBuild } from './version.ts';
@@ -98,7 +100,18 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const isPrivate = compilePrefixPatterns(config.go.private.join(','));
   const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
   const exempt = (module: string) => isPrivate(module) || unlisted(module);
-  const sources = new Sources(parseUpstreamList(config.go.upstream), isPrivate, client, timeouts);
+  const { vcs } = config.go;
+  const netrc = readSettingFile('LARDER_NETRC', vcs.netrc);
+  readSettingFile('LARDER_GIT_CONFIG', vcs.gitConfig);
+  readSettingFile('LARDER_SSH_KEY_FILE', vcs.sshKeyFile);
+  readSettingFile('LARDER_SSH_KNOWN_HOSTS_FILE', vcs.sshKnownHostsFile);
+  const goCommand = await composeGoCommand(config, logger);
+  const sources = new Sources({
+    steps: parseUpstreams(config.go.upstream),
+    isPrivate,
+    fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
+    direct: new VcsFetcher(goCommand),
+  });
   const setting = parseSumdbSetting(config.go.sumdb);
   let database: { name: string; client: SumdbClient; source: CachedSumdb } | undefined;
   if (setting !== 'off') {
@@ -138,7 +151,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   };
   const go = goPlane({
     pull,
-    content: { records: pull, sources, zips, sums },
+    content: { pull, sources, zips, sums, made: new MadeVersions(store) },
     answers: { store, sources, freshness },
     sumdb: new SumdbRoutes(database, exempt),
     index,
@@ -187,6 +200,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     await server.stop();
     await purges.settled();
     pull.close();
+    await goCommand.close();
     await client.close();
     await fills.settled();
     await oci.settled();

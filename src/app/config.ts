@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 
+import { OUTSIDE } from '../go/vcs/environment.ts';
 import { parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
 import { proxyProblems } from './proxy-variables.ts';
@@ -40,6 +41,17 @@ export interface Config {
     readonly sumdbPolicy: 'keep' | 'require';
     /** 0: no deadline. */
     readonly firstByteTimeoutMs: number;
+    /** Of the go command, which fetches from version control. */
+    readonly vcs: {
+      readonly netrc: string | undefined;
+      readonly gitConfig: string | undefined;
+      readonly sshKeyFile: string | undefined;
+      readonly sshKnownHostsFile: string | undefined;
+      /** What it may see of the environment. */
+      readonly outside: Readonly<Record<string, string>>;
+      /** 0: no deadline. */
+      readonly timeoutMs: number;
+    };
   };
   readonly oci: {
     /** `name=url` pairs. */
@@ -217,6 +229,10 @@ const settings = (checks: Checks) =>
     LARDER_GO_UPSTREAM: grammar(checks.checkUpstream),
     LARDER_GO_UPSTREAM_FILE: optionalPath,
     LARDER_GO_PRIVATE: patterns(checks.checkPattern),
+    LARDER_NETRC: optionalPath,
+    LARDER_GIT_CONFIG: optionalPath,
+    LARDER_SSH_KEY_FILE: optionalPath,
+    LARDER_SSH_KNOWN_HOSTS_FILE: optionalPath,
     LARDER_GO_READ_AHEAD: word(['none', 'mod', 'all'], 'mod'),
     LARDER_GO_SUMDB: grammar(checks.checkSumdb),
     LARDER_GO_NOSUMDB: patterns(checks.checkPattern),
@@ -230,6 +246,7 @@ const settings = (checks: Checks) =>
     LARDER_NEGATIVE_TTL: lifetime('30s'),
     LARDER_STALE_IF_ERROR: lifetime('7d'),
     LARDER_GO_FIRST_BYTE_TIMEOUT: timer('60s'),
+    LARDER_VCS_TIMEOUT: timer('10m'),
     LARDER_STALL_TIMEOUT: timer('30s'),
     LARDER_FILL_TIMEOUT: timer('15m'),
     LARDER_STORE_TIMEOUT: timer('10s'),
@@ -272,7 +289,7 @@ export function loadConfig(
   ];
   if (problems.length > 0 || !parsed.success || go.upstream === undefined)
     throw new ConfigError(problems.join('\n'));
-  return toConfig(parsed.data, go.upstream, go.sumdb);
+  return toConfig(parsed.data, go.upstream, go.sumdb, outsideOf(env));
 }
 
 function valueProblems(
@@ -297,7 +314,21 @@ function goSources(given: Readonly<NodeJS.ProcessEnv>, env: Readonly<NodeJS.Proc
 
 type Settings = z.output<ReturnType<typeof settings>>;
 
-function toConfig(values: Settings, upstream: string, sumdb: string): Config {
+function outsideOf(env: Readonly<NodeJS.ProcessEnv>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    OUTSIDE.flatMap((name) => {
+      const value = env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+function toConfig(
+  values: Settings,
+  upstream: string,
+  sumdb: string,
+  outside: Readonly<Record<string, string>>,
+): Config {
   const certFile = values.LARDER_TLS_CERT_FILE;
   const keyFile = values.LARDER_TLS_KEY_FILE;
   const { LARDER_PEER_URL: url, LARDER_PEER_SECRET: secret } = values;
@@ -321,6 +352,14 @@ function toConfig(values: Settings, upstream: string, sumdb: string): Config {
       noSumdb: values.LARDER_GO_NOSUMDB,
       sumdbPolicy: values.LARDER_GO_SUMDB_POLICY,
       firstByteTimeoutMs: values.LARDER_GO_FIRST_BYTE_TIMEOUT,
+      vcs: {
+        netrc: values.LARDER_NETRC,
+        gitConfig: values.LARDER_GIT_CONFIG,
+        sshKeyFile: values.LARDER_SSH_KEY_FILE,
+        sshKnownHostsFile: values.LARDER_SSH_KNOWN_HOSTS_FILE,
+        outside,
+        timeoutMs: values.LARDER_VCS_TIMEOUT,
+      },
     },
     oci: {
       upstreams: values.LARDER_OCI_UPSTREAMS,

@@ -1,9 +1,9 @@
 import { parseRedisUrl } from '../coordination/redis-url.ts';
 import { messageOf } from '../engine/errors.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
-import { parseUpstreamList } from '../go/upstream-list.ts';
 import { parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
 import type { Check, Checks } from './config.ts';
+import { parseUpstreams } from './go-fetchers.ts';
 
 /** The end of a sentence that begins with the setting's name. */
 const refusedBy =
@@ -19,7 +19,7 @@ const refusedBy =
 
 /** The grammars of the protocols' settings, so that a bad one is told with all other problems. */
 export const grammarChecks: Checks = {
-  checkUpstream: refusedBy(parseUpstreamList),
+  checkUpstream: refusedBy(parseUpstreams),
   checkSumdb: refusedBy(parseSumdbSetting),
   checkOciUpstreams: refusedBy(parseOciUpstreams),
   checkOciRealms: refusedBy(parseRealms),

@@ -1,14 +1,17 @@
 // The three files of a module version as content: where each comes from, and what is checked before it is kept.
 
 import { readFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { ContentRecord, Fetched, StashSource } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
-import type { ProxyFetcher } from './fetch-proxy.ts';
+import { orAborted } from '../http/deadline.ts';
+import { makesVersions, type GoFetcher, type Made, type VersionFetcher } from './fetcher.ts';
 import { parseInfo } from './info.ts';
 import { goModHash } from './sumdb/check.ts';
 import { hasModuleLine } from './go-mod.ts';
+import type { MadeVersions } from './made-versions.ts';
 import { keyOf, pathOf, type FileExtension, type GoFileName } from './names.ts';
 import type { Sources } from './sources.ts';
 import type { SumGate } from './sum-gate.ts';
@@ -23,8 +26,9 @@ const MAX_BYTES: Readonly<Record<FileExtension, number>> = {
 const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
 
 export interface ContentParts {
-  /** Records of what is checked, stored or about to be. */
-  readonly records: Pick<PullThrough, 'record'>;
+  /** Records of what is checked, stored or about to be; and fills of what belongs to it. */
+  readonly pull: Pick<PullThrough, 'record' | 'fill'>;
+  readonly made: MadeVersions;
   readonly sources: Sources;
   readonly zips: ZipChecker;
   readonly sums: SumGate;
@@ -37,10 +41,15 @@ export class FileRequest implements ContentRequest {
   readonly key: string;
   readonly #parts: ContentParts;
   readonly #name: GoFileName;
+  readonly #from: string | undefined;
+  /** Set when it comes of a version that was made at once. */
+  #made: Made | undefined;
 
-  constructor(parts: ContentParts, name: GoFileName) {
+  /** `from`: the source that is known to have the version. */
+  constructor(parts: ContentParts, name: GoFileName, from?: string) {
     this.#parts = parts;
     this.#name = name;
+    this.#from = from;
     this.key = keyOf(name);
   }
 
@@ -49,15 +58,17 @@ export class FileRequest implements ContentRequest {
   }
 
   get upstream(): string {
-    return this.#parts.sources.first;
+    return this.#parts.sources.first(this.#name.module);
   }
 
   get maxBytes(): number {
     return MAX_BYTES[this.#name.ext];
   }
 
-  async fetch(signal: AbortSignal): Promise<Fetched> {
-    return this.#ask((fetcher, path) => fetcher.fetch(path, signal));
+  async fetch(signal: AbortSignal, leave: () => void): Promise<Fetched> {
+    return this.#ask((fetcher, path) =>
+      makesVersions(fetcher) ? this.#part(fetcher, signal, leave) : fetcher.fetch(path, signal),
+    );
   }
 
   async fetchSize(signal: AbortSignal): Promise<number | undefined> {
@@ -65,56 +76,120 @@ export class FileRequest implements ContentRequest {
   }
 
   beginCheck(signal: AbortSignal): Check {
-    return begin(this.#parts, this.#name, signal);
+    return begin(this.#parts, this.#name, signal, () => this.#made);
   }
 
   onFill(): void {
     if (this.#name.ext === 'info') this.#parts.readAhead(this.#name);
   }
 
+  /** A version that was made at once is kept as a whole, whichever of its files was asked for; its .info comes last. */
+  onEnd(stored: boolean): void {
+    if (!stored || this.#made === undefined || this.#name.ext !== 'zip') return;
+    // nobody waits: a failure is the fill's own, and told by its listener
+    this.#fill('info', this.#from).catch(() => undefined);
+  }
+
   /** A version's files come from one source, as long as that has them. */
-  async #ask<T>(ask: (fetcher: ProxyFetcher, path: string) => Promise<T>): Promise<T> {
+  async #ask<T>(ask: (fetcher: GoFetcher, path: string) => Promise<T>): Promise<T> {
     const { sources } = this.#parts;
-    const before = sources.hasChoice ? await sibling(this.#parts, this.#name) : undefined;
+    const { module } = this.#name;
+    const hasChoice = sources.hasChoice(module);
+    const before =
+      this.#from ?? (hasChoice ? await sibling(this.#parts, this.#name) : undefined)?.source;
     const path = pathOf(this.#name);
-    return sources.firstAnswer(this.#name.module, before?.source, (fetcher) => ask(fetcher, path));
+    return sources.firstAnswer(module, before, (fetcher) => ask(fetcher, path));
+  }
+
+  /**
+   * One file of a version whose files are made at once: the fill of its zip makes it, one among all replicas. What waits for
+   * that holds no place of others.
+   */
+  async #part(fetcher: VersionFetcher, signal: AbortSignal, leave: () => void): Promise<Fetched> {
+    leave();
+    const { source } = fetcher;
+    const { ext } = this.#name;
+    if (ext === 'zip') {
+      const version = await fetcher.fetchVersion(this.#name, signal);
+      this.#made = version;
+      return version.zip;
+    }
+    const kept = await orAborted(this.#fill('zip', source), signal);
+    const made = await this.#madeWith(fetcher, kept, signal);
+    this.#made = made;
+    return { size: made[ext].length, source, body: Readable.from([made[ext]]) };
+  }
+
+  /** What was made with the zip that is kept; where none could be kept, what was made just now. */
+  async #madeWith(fetcher: VersionFetcher, kept: boolean, signal: AbortSignal): Promise<Made> {
+    const { pull, made } = this.#parts;
+    const zip = kept ? await pull.record(keyOf({ ...this.#name, ext: 'zip' })) : undefined;
+    const h1 = zip?.extra['h1'];
+    const before = h1 === undefined ? undefined : await made.read(this.#name, h1);
+    if (before) return before;
+    const version = await fetcher.fetchVersion(this.#name, signal);
+    refuseMoved(this.#name, h1, version.h1);
+    return version;
+  }
+
+  #fill(ext: FileExtension, from: string | undefined): Promise<boolean> {
+    const request = new FileRequest(this.#parts, { ...this.#name, ext }, from);
+    return this.#parts.pull.fill(request);
   }
 }
 
 /** The record of another file of the version: the next one is asked of the same source first. */
 async function sibling(
-  { records }: ContentParts,
+  { pull }: ContentParts,
   name: GoFileName,
 ): Promise<ContentRecord | undefined> {
   for (const ext of EXTENSIONS) {
     if (ext === name.ext) continue;
-    const record = await records.record(keyOf({ ...name, ext }));
+    const record = await pull.record(keyOf({ ...name, ext }));
     if (record) return record;
   }
   return undefined;
 }
 
-function begin(parts: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+/** Made at once with other files of its version, or not: known when it is fetched. */
+type MadeOf = () => Made | undefined;
+
+function begin(parts: ContentParts, name: GoFileName, signal: AbortSignal, made: MadeOf): Check {
   switch (name.ext) {
     case 'info':
-      return { verify: async (source) => checkInfo(await bytesOf(source), name) };
+      return infoCheck(parts, name, made);
     case 'mod':
       return modCheck(parts, name, signal);
     case 'zip':
-      return zipCheck(parts, name, signal);
+      return zipCheck(parts, name, signal, made);
   }
 }
 
-function checkInfo(bytes: Uint8Array, name: GoFileName): Record<string, string> {
-  const { version } = parseInfo(bytes);
-  if (version === name.version) return {};
-  throw new LarderError(
-    'bad_content',
-    `the upstream's .info of ${name.module}@${name.version} is of another version`,
-  );
+function infoCheck(parts: ContentParts, name: GoFileName, made: MadeOf): Check {
+  return {
+    async verify(source) {
+      const { version } = parseInfo(await bytesOf(source));
+      const { h1 } = made() ?? {};
+      if (version === name.version) return h1 === undefined ? {} : { zip: h1 };
+      throw new LarderError(
+        'bad_content',
+        `the upstream's .info of ${name.module}@${name.version} is of another version`,
+      );
+    },
+    // the mark of a version that is here as a whole: its zip is, and now its .mod
+    async compare() {
+      if (made() === undefined) return;
+      const files = (['zip', 'mod'] as const).map((ext) =>
+        parts.pull.fill(new FileRequest(parts, { ...name, ext })),
+      );
+      const kept = await Promise.all(files);
+      if (kept.includes(false))
+        throw new LarderError('store_failed', 'the other files of its version could not be kept');
+    },
+  };
 }
 
-function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
+function modCheck({ pull, sums }: ContentParts, name: GoFileName, signal: AbortSignal): Check {
   const lookup = sums.begin(name, signal);
   return {
     async verify(source) {
@@ -131,16 +206,17 @@ function modCheck({ records, sums }: ContentParts, name: GoFileName, signal: Abo
     },
     // last, so that of two files checked side by side the later one sees the other
     async compare(sha256) {
-      const zip = await records.record(keyOf({ ...name, ext: 'zip' }));
+      const zip = await pull.record(keyOf({ ...name, ext: 'zip' }));
       refuseMix(name, zip?.extra['goMod'], sha256);
     },
   };
 }
 
 function zipCheck(
-  { records, sums, zips }: ContentParts,
+  { pull, sums, zips, made: versions }: ContentParts,
   name: GoFileName,
   signal: AbortSignal,
+  made: MadeOf,
 ): Check {
   const lookup = sums.begin(name, signal);
   return {
@@ -150,10 +226,17 @@ function zipCheck(
       await lookup({ zipH1: h1 });
       return goModSha256 === undefined ? { h1 } : { h1, goMod: goModSha256 };
     },
-    async compare(_sha256, { goMod }) {
-      if (goMod === undefined) return;
-      const mod = await records.record(keyOf({ ...name, ext: 'mod' }));
-      refuseMix(name, mod?.sha256, goMod);
+    async compare(_sha256, { h1, goMod }) {
+      if (goMod !== undefined) {
+        const mod = await pull.record(keyOf({ ...name, ext: 'mod' }));
+        refuseMix(name, mod?.sha256, goMod);
+      }
+      const version = made();
+      if (version === undefined) return;
+      refuseMoved(name, version.h1, h1);
+      const info = await pull.record(keyOf({ ...name, ext: 'info' }));
+      refuseMoved(name, info?.extra['zip'], h1);
+      await versions.keep(name, version);
     },
   };
 }
@@ -164,6 +247,15 @@ function refuseMix(name: GoFileName, kept: string | undefined, fetched: string):
   throw new LarderError(
     'bad_content',
     `the go.mod in the zip of ${name.module}@${name.version} differs from its .mod`,
+  );
+}
+
+/** Nor does it mix commits. */
+function refuseMoved(name: GoFileName, kept: string | undefined, made: string | undefined): void {
+  if (kept === undefined || kept === made) return;
+  throw new LarderError(
+    'bad_content',
+    `${name.module}@${name.version} is another commit now than the one of which other files are kept: its tag was moved`,
   );
 }
 

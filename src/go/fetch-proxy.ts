@@ -2,6 +2,7 @@ import { LarderError } from '../engine/errors.ts';
 import type { Fetched } from '../engine/ports.ts';
 import type { UpstreamClient, UpstreamResponse } from '../http/client.ts';
 import { download, header, lengthOf, readAll } from '../http/download.ts';
+import type { GoFetcher } from './fetcher.ts';
 
 export interface ProxyTimeouts {
   readonly firstByteMs: number;
@@ -12,7 +13,7 @@ export interface ProxyTimeouts {
 const MAX_REASON = 4096;
 
 /** Gets one file from one Go proxy. It neither caches nor falls back. */
-export class ProxyFetcher {
+export class ProxyFetcher implements GoFetcher {
   readonly source: string;
   readonly #base: URL;
   readonly #client: UpstreamClient;

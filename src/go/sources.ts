@@ -1,41 +1,56 @@
-// Where a module comes from: the steps of the upstream list, private names apart.
+// Where a module comes from: the steps of the upstream list; what is private, from version control alone.
 
 import { LarderError } from '../engine/errors.ts';
-import type { UpstreamClient } from '../http/client.ts';
-import { ProxyFetcher, type ProxyTimeouts } from './fetch-proxy.ts';
+import type { GoFetcher } from './fetcher.ts';
 import type { UpstreamStep } from './upstream-list.ts';
 
-type Step =
-  | { readonly fetcher: ProxyFetcher; readonly onAnyError: boolean }
-  | { readonly fetcher: 'direct' | 'off'; readonly onAnyError: boolean };
+interface Step {
+  readonly fetcher: GoFetcher | 'off';
+  readonly onAnyError: boolean;
+}
+
+export interface SourcesParts {
+  readonly steps: readonly UpstreamStep[];
+  readonly isPrivate: (module: string) => boolean;
+  /** What an address of the list stands for. */
+  readonly fetcherOf: (url: URL) => GoFetcher;
+  /** Version control: `direct` in the list. */
+  readonly direct: GoFetcher;
+}
 
 export class Sources {
-  /** The first proxy, whose cap of fills counts. */
-  readonly first: string;
   readonly #steps: readonly Step[];
+  readonly #proxies: readonly GoFetcher[];
   readonly #isPrivate: (module: string) => boolean;
+  readonly #private: readonly Step[];
 
-  constructor(
-    steps: readonly UpstreamStep[],
-    isPrivate: (module: string) => boolean,
-    client: UpstreamClient,
-    timeouts: ProxyTimeouts,
-  ) {
+  constructor({ steps, isPrivate, fetcherOf, direct }: SourcesParts) {
     this.#isPrivate = isPrivate;
+    this.#private = [{ fetcher: direct, onAnyError: false }];
+    const named = { direct, off: 'off' } as const;
     this.#steps = steps.map((step) => ({
       onAnyError: step.onAnyError,
-      fetcher: step.kind === 'proxy' ? new ProxyFetcher(step.url, client, timeouts) : step.kind,
+      fetcher: step.kind === 'proxy' ? fetcherOf(step.url) : named[step.kind],
     }));
-    this.first = this.proxies()[0]?.source ?? 'none';
+    this.#proxies = this.#steps.flatMap(({ fetcher }) =>
+      fetcher === 'off' || fetcher === direct ? [] : [fetcher],
+    );
   }
 
-  /** Whether there is more than one to ask. */
-  get hasChoice(): boolean {
-    return this.proxies().length > 1;
+  /** Those of the list that have an address. */
+  proxies(): readonly GoFetcher[] {
+    return this.#proxies;
   }
 
-  proxies(): ProxyFetcher[] {
-    return this.#steps.flatMap(({ fetcher }) => (typeof fetcher === 'string' ? [] : [fetcher]));
+  /** The first that is asked for a module, whose cap of fills counts. */
+  first(module: string): string {
+    const fetcher = this.#stepsOf(module)[0]?.fetcher ?? 'off';
+    return fetcher === 'off' ? 'none' : fetcher.source;
+  }
+
+  /** Whether there is more than one to ask for a module. */
+  hasChoice(module: string): boolean {
+    return this.#stepsOf(module).length > 1;
   }
 
   /**
@@ -45,17 +60,14 @@ export class Sources {
   async firstAnswer<T>(
     module: string,
     preferred: string | undefined,
-    ask: (fetcher: ProxyFetcher) => Promise<T>,
+    ask: (fetcher: GoFetcher) => Promise<T>,
   ): Promise<T> {
-    if (this.#isPrivate(module)) throw notBuilt();
-    let last: LarderError | undefined;
-    for (const { fetcher, onAnyError } of this.#order(preferred)) {
-      if (fetcher === 'off')
-        throw (
-          last ??
-          new LarderError('not_cached', 'module look-ups are off (LARDER_GO_UPSTREAM has off)')
-        );
-      if (fetcher === 'direct') throw last ? withHint(last) : notBuilt();
+    let last = new LarderError(
+      'not_cached',
+      'module look-ups are off (LARDER_GO_UPSTREAM has off)',
+    );
+    for (const { fetcher, onAnyError } of order(this.#stepsOf(module), preferred)) {
+      if (fetcher === 'off') break;
       try {
         return await ask(fetcher);
       } catch (error) {
@@ -64,27 +76,16 @@ export class Sources {
         if (!onAnyError && error.code !== 'not_found') throw error;
       }
     }
-    throw last ?? notBuilt();
+    throw last;
   }
 
-  #order(preferred: string | undefined): readonly Step[] {
-    if (preferred === undefined || preferred === this.first) return this.#steps;
-    const found = this.#steps.find(
-      ({ fetcher }) => typeof fetcher !== 'string' && fetcher.source === preferred,
-    );
-    return found ? [found, ...this.#steps.filter((step) => step !== found)] : this.#steps;
+  /** The one place that decides who may see a module's name. */
+  #stepsOf(module: string): readonly Step[] {
+    return this.#isPrivate(module) ? this.#private : this.#steps;
   }
 }
 
-const notBuilt = () =>
-  new LarderError(
-    'unsupported',
-    'fetching from version control (direct) is not yet built: give LARDER_GO_UPSTREAM a Go proxy that has this module',
-  );
-
-/** What the proxies said stays the answer; that the list goes on is told beside it. */
-const withHint = (error: LarderError) =>
-  new LarderError(
-    error.code,
-    `${error.message}\n(direct, the next step of the upstream list, is not yet built)`,
-  );
+function order(steps: readonly Step[], preferred: string | undefined): readonly Step[] {
+  const found = steps.find(({ fetcher }) => fetcher !== 'off' && fetcher.source === preferred);
+  return found ? [found, ...steps.filter((step) => step !== found)] : steps;
+}

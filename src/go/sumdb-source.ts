@@ -6,6 +6,7 @@ import type { Listener, Store } from '../engine/ports.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import { readAll } from '../http/download.ts';
 import { ProxyFetcher, type ProxyTimeouts } from './fetch-proxy.ts';
+import type { GoFetcher } from './fetcher.ts';
 import type { Sources } from './sources.ts';
 import type { SumdbSetting } from './sumdb/config.ts';
 import { TreeEdge } from './sumdb/edge.ts';
@@ -144,6 +145,6 @@ export class CachedSumdb implements SumdbSource, LatestHead {
   }
 }
 
-async function get(fetcher: ProxyFetcher, path: string, signal: AbortSignal): Promise<Uint8Array> {
+async function get(fetcher: GoFetcher, path: string, signal: AbortSignal): Promise<Uint8Array> {
   return readAll((await fetcher.fetch(path, signal)).body, MAX_BYTES);
 }

@@ -8,8 +8,11 @@ export type UpstreamStep = (
   readonly onAnyError: boolean;
 };
 
-/** Parses a list in GOPROXY's own grammar. Throws LarderError `invalid` with a sentence. */
-export function parseUpstreamList(text: string): UpstreamStep[] {
+/**
+ * Parses a list in GOPROXY's own grammar, of URLs with one of these schemes (`https:`). Throws LarderError `invalid` with a
+ * sentence.
+ */
+export function parseUpstreamList(text: string, schemes: readonly string[]): UpstreamStep[] {
   const steps: UpstreamStep[] = [];
   for (const [, entry = '', separator = ''] of text.matchAll(/([^,|]*)([,|]|$)/g)) {
     const word = entry.trim();
@@ -20,7 +23,7 @@ export function parseUpstreamList(text: string): UpstreamStep[] {
       // what stands behind either is never reached
       break;
     }
-    steps.push({ kind: 'proxy', url: parseUrl(word), onAnyError });
+    steps.push({ kind: 'proxy', url: parseUrl(word, schemes), onAnyError });
   }
   if (steps.length === 0) {
     throw new LarderError(
@@ -31,15 +34,17 @@ export function parseUpstreamList(text: string): UpstreamStep[] {
   return steps;
 }
 
-function parseUrl(word: string): URL {
+function parseUrl(word: string, schemes: readonly string[]): URL {
   // as in Go, a bare host means https
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:/i.test(word) ? word : `https://${word}`);
+  // only a file needs no host, and may have none
   if (
     url === null ||
-    (url.protocol !== 'https:' && url.protocol !== 'http:') ||
-    url.hostname === ''
+    !schemes.includes(url.protocol) ||
+    (url.hostname === '') !== (url.protocol === 'file:')
   ) {
-    throw new LarderError('invalid', 'an upstream must be an http or https URL, direct, or off');
+    const known = schemes.map((scheme) => `${scheme}//`).join(', ');
+    throw new LarderError('invalid', `an upstream must be a URL (${known}), direct, or off`);
   }
   if (url.search !== '' || url.hash !== '') {
     throw new LarderError('invalid', `the URL of ${url.host} may have no query and no fragment`);

@@ -12,6 +12,8 @@ export interface GoOptions {
   readonly sumdb?: string;
   /** Home of the module cache. Default: a fresh one. */
   readonly gopath?: string;
+  /** Lets it use version control, with these variables for git. */
+  readonly vcs?: Readonly<Record<string, string>>;
   /** Folder to run in. Default: an empty one. */
   readonly cwd?: string;
   /** Authorities to trust, as PEM. */
@@ -54,7 +56,9 @@ export function go(args: readonly string[], options: GoOptions): Promise<GoRun> 
       GOENV: 'off',
       GOFLAGS: '-modcacherw', // or else the cache could not be removed
       GOTOOLCHAIN: 'local',
-      GOVCS: '*:off',
+      ...(options.vcs === undefined
+        ? { GOVCS: '*:off' }
+        : { GIT_TERMINAL_PROMPT: '0', GIT_CONFIG_SYSTEM: '/dev/null', ...options.vcs }),
       GOWORK: 'off',
       GO111MODULE: 'on',
       GOPROXY: options.proxy,

@@ -49,6 +49,14 @@ describe('defaults', () => {
         noSumdb: [],
         sumdbPolicy: 'keep',
         firstByteTimeoutMs: 60_000,
+        vcs: {
+          netrc: undefined,
+          gitConfig: undefined,
+          sshKeyFile: undefined,
+          sshKnownHostsFile: undefined,
+          outside: {},
+          timeoutMs: 600_000,
+        },
       },
       oci: {
         upstreams:
