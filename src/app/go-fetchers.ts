@@ -26,7 +26,7 @@ export interface FetcherParts {
 const proxy = (url: URL, { client, timeouts, netrc }: FetcherParts): GoFetcher =>
   new ProxyFetcher(withLogin(url, netrc), client, timeouts);
 
-export const fetchers: Readonly<Record<string, (url: URL, parts: FetcherParts) => GoFetcher>> = {
+const fetchers: Readonly<Record<string, (url: URL, parts: FetcherParts) => GoFetcher>> = {
   'https:': proxy,
   'http:': proxy,
   'file:': (url) => new DirectoryFetcher(url),

@@ -26,15 +26,15 @@ export async function directly(
   return goModDownload(modules, { proxy: 'direct', vcs: { GIT_CONFIG_GLOBAL: gitConfig, ...env } });
 }
 
-/** Processes that have this text in their command line, the dead that nobody has buried apart. Linux only. */
-export function processesOf(text: string): string[] {
+/** What runs for version control of the Larder with this spool folder, the dead that nobody has buried apart. Linux only. */
+export function processesOf(spoolDir: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .flatMap((pid) => {
       try {
         const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
         const state = /^State:\s+(\w)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-        if (!environment.includes(text) || state === 'Z') return [];
+        if (!environment.includes(`HOME=${spoolDir}/.vcs/`) || state === 'Z') return [];
         return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`];
       } catch {
         return []; // gone meanwhile
