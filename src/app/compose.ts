@@ -48,6 +48,9 @@ import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { readBuild } from './version.ts';
 
+/** How long past its time an answer of version control is served while go looks for a newer one, milliseconds. */
+const REFRESHED_BEHIND_MS = 5 * 60_000;
+
 export interface App {
   /** Does not listen yet. */
   readonly server: LarderServer;
@@ -106,11 +109,12 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   readSettingFile('LARDER_SSH_KEY_FILE', vcs.sshKeyFile);
   readSettingFile('LARDER_SSH_KNOWN_HOSTS_FILE', vcs.sshKnownHostsFile);
   const goCommand = await composeGoCommand(config, logger);
+  const direct = new VcsFetcher(goCommand);
   const sources = new Sources({
     steps: parseUpstreams(config.go.upstream),
     isPrivate,
     fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
-    direct: new VcsFetcher(goCommand),
+    direct,
   });
   const setting = parseSumdbSetting(config.go.sumdb);
   let database: { name: string; client: SumdbClient; source: CachedSumdb } | undefined;
@@ -141,11 +145,13 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     completion.forgetAll(isPurged);
     await pull.forget(isPurged);
   });
-  const freshness = {
+  const quick = {
     ttlMs: config.listTtlMs,
     staleWhileRevalidateMs: 0,
     staleIfErrorMs: config.staleIfErrorMs,
   };
+  const slow = { ...quick, staleWhileRevalidateMs: REFRESHED_BEHIND_MS };
+  const freshness = (module: string) => (sources.first(module) === direct.source ? slow : quick);
   const onMistake = (error: unknown, { requestId }: RequestContext) => {
     logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
   };

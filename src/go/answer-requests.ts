@@ -24,12 +24,12 @@ const MAX_INFO = 1024 * 1024;
 export interface AnswerParts {
   readonly store: Store;
   readonly sources: Sources;
-  readonly freshness: Freshness;
+  readonly freshness: (module: string) => Freshness;
 }
 
 export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerRequest {
   const key = keyOf(name);
-  const { freshness } = parts;
+  const freshness = parts.freshness(name.module);
   switch (name.kind) {
     case 'list':
       return {

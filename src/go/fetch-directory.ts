@@ -13,28 +13,30 @@ export class DirectoryFetcher implements GoFetcher {
 
   constructor(url: URL) {
     this.#folder = fileURLToPath(url).replace(/\/$/, '');
-    this.source = `file://${url.pathname.replace(/\/$/, '')}`;
+    this.source = url.href.replace(/\/$/, '');
   }
 
   async fetch(path: string, signal: AbortSignal): Promise<Fetched> {
     const size = await this.fetchSize(path, signal);
-    const body = createReadStream(this.#fileOf(path), { signal, autoClose: true });
+    const body = createReadStream(this.#folder + decodeURIComponent(path), { signal });
     return { size, source: this.source, body };
   }
 
-  async fetchSize(path: string, signal: AbortSignal): Promise<number | undefined> {
+  async fetchSize(path: string, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
-    const found = await stat(this.#fileOf(path)).catch((error: unknown) => {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-      throw new LarderError(
-        'upstream_failed',
-        `${this.source} cannot be read: ${messageOf(error)}`,
-      );
-    });
-    if (found?.isFile() === true) return found.size;
+    try {
+      // a folder that is gone has not lost its modules
+      await stat(this.#folder);
+      const found = await stat(this.#folder + decodeURIComponent(path)).catch(nothing);
+      if (found?.isFile() === true) return found.size;
+    } catch (error) {
+      throw new LarderError('upstream_failed', `${this.source}: ${messageOf(error)}`);
+    }
     throw new LarderError('not_found', `not found: ${this.source} has no ${path}`);
   }
+}
 
-  readonly #fileOf = (path: string): string => this.#folder + decodeURIComponent(path);
+function nothing(error: unknown): undefined {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
 }

@@ -1,13 +1,15 @@
 // Modules from version control (issue 6): what Larder makes of them is what go makes of them, a private name is seen by nobody
 // else, and a version is made once.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { goModDownload, type GoDownload } from '../support/go.ts';
 import { request } from '../support/http.ts';
 import { startLarderProcess } from '../support/larder.ts';
-import { eventually, filesBelow } from '../support/tmp.ts';
+import { eventually, filesBelow, tempDir } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
+import { startVanity } from '../support/vanity.ts';
 import { directly, HOST, startCode } from '../support/vcs.ts';
 
 const sums = (downloads: readonly GoDownload[]) =>
@@ -109,4 +111,77 @@ test('private beside public: no upstream and no database sees the name', async (
   }
   expect(JSON.stringify(upstream.log)).not.toMatch(/secret/i);
   expect(upstream.log.length).toBeGreaterThan(0);
+});
+
+test('a vanity import path, in a repository of another name and a folder of it; proxy and authority are passed on', async () => {
+  const { git, gitConfig } = await startCode();
+  const root = 'go.vanity.example';
+  const repository = git.repository('deep/real-name.git');
+  repository.commit({ 'go.mod': `module ${root}/tool\n`, 'a.go': 'package tool\n' }, 'v1.2.3');
+  repository.commit(
+    { 'sub/go.mod': `module ${root}/tool/sub\n`, 'sub/a.go': 'package sub\n' },
+    'sub/v0.1.0',
+  );
+  const meta = `${root}/tool git https://${HOST}/deep/real-name`;
+  const vanity = await startVanity(root, { '/tool': meta, '/tool/sub': meta });
+  const modules = [`${root}/tool@v1.2.3`, `${root}/tool/sub@v0.1.0`];
+  const own = await directly(modules, gitConfig, vanity.env);
+  const larder = await startLarderProcess({
+    env: { LARDER_GO_UPSTREAM: 'direct', LARDER_GIT_CONFIG: gitConfig, ...vanity.env },
+  });
+  const before = vanity.asked.length;
+  const through = await goModDownload(modules, { proxy: larder.base });
+  expect(sums(through)).toEqual(sums(own));
+  expect(sums(own).map(({ Error }) => Error)).toEqual([undefined, undefined]);
+  expect(infos(through)).toEqual(infos(own));
+  expect(vanity.asked.length).toBeGreaterThan(before);
+});
+
+test('a list past its time is served at once, and refreshed behind', async () => {
+  const { git, gitConfig } = await startCode();
+  const module = `${HOST}/list.git`;
+  const repository = git.repository('list.git');
+  repository.commit({ 'go.mod': `module ${module}\n` }, 'v1.0.0');
+  const larder = await startLarderProcess({
+    env: { LARDER_GO_PRIVATE: HOST, LARDER_GIT_CONFIG: gitConfig, LARDER_LIST_TTL: '0s' },
+  });
+  const list = () => request(larder.base, `/${module}/@v/list`);
+  expect(await list()).toMatchObject({ text: 'v1.0.0\n', headers: { 'x-larder-cache': 'miss' } });
+  repository.commit({ 'a.go': 'package list\n' }, 'v1.1.0');
+  const open = git.hold();
+  expect(await list()).toMatchObject({ text: 'v1.0.0\n', headers: { 'x-larder-cache': 'stale' } });
+  open();
+  await eventually('the refreshed list', async () => (await list()).text === 'v1.0.0\nv1.1.0\n');
+});
+
+test('a folder as upstream, before version control; credentials of netrc for a proxy', async () => {
+  const { git, gitConfig } = await startCode();
+  const module = `${HOST}/kept.git`;
+  git.repository('kept.git').commit({ 'go.mod': `module ${module}\n` }, 'v1.0.0');
+  const first = await startLarderProcess({
+    env: { LARDER_GO_UPSTREAM: 'direct', LARDER_GIT_CONFIG: gitConfig },
+  });
+  const [own] = await goModDownload([`${module}@v1.0.0`], { proxy: first.base });
+  await git.down();
+  const upstream = await startUpstream();
+  upstream.add('example.com/credited', 'v1.0.0');
+  const netrc = join(tempDir(), 'netrc');
+  writeFileSync(netrc, 'machine 127.0.0.1 login robot password hunter2\n');
+  const second = await startLarderProcess({
+    env: {
+      LARDER_GO_UPSTREAM: `file://${first.storageDir}/go,${upstream.url}`,
+      LARDER_NETRC: netrc,
+    },
+  });
+  const [kept, credited] = await goModDownload(
+    [`${module}@v1.0.0`, 'example.com/credited@v1.0.0'],
+    {
+      proxy: second.base,
+    },
+  );
+  expect(kept?.Sum).toBe(own?.Sum);
+  expect(credited?.Error).toBeUndefined();
+  expect(new Set(upstream.log.map(({ headers }) => headers.authorization))).toEqual(
+    new Set([`Basic ${btoa('robot:hunter2')}`]),
+  );
 });
