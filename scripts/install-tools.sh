@@ -2,12 +2,12 @@
 # install-tools.sh run|test: installs what the program, or what its tests too, need of the system and this machine lacks.
 # As root on Debian and its kin by apt-get; elsewhere it says in one sentence what is missing, and fails.
 #   run   libatomic, for the Node.js that npm ci brings
-#   test  Go with its sources, openssl, htpasswd, and container clients with a registry besides
+#   test  Go with its sources, git, openssl, htpasswd, and container clients with a registry besides
 set -u
 . "$(dirname "$0")/debian.sh"
 export GOTOOLCHAIN=local
 oldest_go=23 # of Go 1.x
-tools=(openssl skopeo podman buildah) # each a package of its own name
+tools=(git openssl skopeo podman buildah) # each a package of its own name
 registry=${LARDER_TEST_REGISTRY:-docker-registry}
 
 node_lacks_libatomic() { [[ $(node --version 2>&1) == *libatomic* ]]; }

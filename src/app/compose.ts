@@ -43,7 +43,7 @@ import { composePurge } from './compose-purge.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
-import { composeGoCommand, fetcherOf, parseUpstreams, readSettingFile } from './go-fetchers.ts';
+import { composeGoCommand, fetcherOf, goSteps, readSettingFile } from './go-fetchers.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { readBuild } from './version.ts';
@@ -108,10 +108,10 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   readSettingFile('LARDER_GIT_CONFIG', vcs.gitConfig);
   readSettingFile('LARDER_SSH_KEY_FILE', vcs.sshKeyFile);
   readSettingFile('LARDER_SSH_KNOWN_HOSTS_FILE', vcs.sshKnownHostsFile);
-  const goCommand = await composeGoCommand(config, logger);
+  const goCommand = await composeGoCommand(config);
   const direct = new VcsFetcher(goCommand);
   const sources = new Sources({
-    steps: parseUpstreams(config.go.upstream),
+    steps: goSteps(config, logger),
     isPrivate,
     fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
     direct,

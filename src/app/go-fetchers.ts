@@ -8,7 +8,7 @@ import { DirectoryFetcher } from '../go/fetch-directory.ts';
 import { ProxyFetcher, type ProxyTimeouts } from '../go/fetch-proxy.ts';
 import type { GoFetcher } from '../go/fetcher.ts';
 import { loginFor } from '../go/netrc.ts';
-import { parseUpstreamList } from '../go/upstream-list.ts';
+import { parseUpstreamList, type UpstreamStep } from '../go/upstream-list.ts';
 import { GoCommand } from '../go/vcs/go-command.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { Logger } from '../observability/logger.ts';
@@ -51,32 +51,42 @@ function withLogin(url: URL, netrc: string): URL {
   return own;
 }
 
-/** The go command for version control. Throws StartError when something needs it and it is not there. */
-export async function composeGoCommand(config: Config, logger: Logger): Promise<GoCommand> {
-  const { vcs, private: patterns } = config.go;
-  const settings = {
-    ...vcs,
-    privatePatterns: patterns.join(','),
-    timeoutMs: deadline(vcs.timeoutMs),
-  };
-  const needs = [
-    ...(patterns.length > 0 ? ['LARDER_GO_PRIVATE'] : []),
-    ...(parseUpstreams(config.go.upstream).some(({ kind }) => kind === 'direct')
-      ? ['direct in LARDER_GO_UPSTREAM']
-      : []),
+/**
+ * The steps of LARDER_GO_UPSTREAM that this machine can take: without go and git, what the proxies say stays the answer. Throws
+ * StartError where there is no go command, and nothing else to ask.
+ */
+export function goSteps({ go }: Pick<Config, 'go'>, logger: Pick<Logger, 'warn'>): UpstreamStep[] {
+  const steps = parseUpstreams(go.upstream);
+  const ends = steps.at(-1)?.kind === 'direct';
+  const needed = [
+    ...(go.private.length > 0 ? ['LARDER_GO_PRIVATE'] : []),
+    ...(ends && steps.length === 1 ? ['direct in LARDER_GO_UPSTREAM'] : []),
   ].join(' and ');
-  const has = (program: string, word: string) =>
-    spawnSync(program, [word], { env: { ...vcs.outside }, stdio: 'ignore' }).error === undefined;
-  if (needs !== '') {
-    if (!has('go', 'version'))
-      throw new StartError(
-        `No go command is on the PATH, and ${needs} needs one: install Go (https://go.dev/dl), or set it otherwise.`,
-      );
-    // there are other kinds of version control
-    if (!has('git', 'version'))
-      logger.warn(`no git is on the PATH: ${needs} cannot fetch from git repositories`);
-  }
-  const command = new GoCommand(path.join(config.spoolDir, '.vcs'), settings);
+  if (!ends && needed === '') return steps;
+  const missing = ['go', 'git'].filter((program) => !isOnPath(program, go.vcs.outside));
+  if (missing.length === 0) return steps;
+  if (needed !== '' && missing[0] === 'go')
+    throw new StartError(
+      `No go command is on the PATH, and ${needed} needs one: install Go (https://go.dev/dl), or set it otherwise.`,
+    );
+  const sentence = `no ${missing.join(' and no ')} on the PATH: `;
+  // there are other kinds of version control
+  if (needed !== '') logger.warn(`${sentence}${needed} cannot fetch from git repositories`);
+  if (!ends || steps.length === 1) return steps;
+  logger.warn(`${sentence}direct, the last step of LARDER_GO_UPSTREAM, is left out`);
+  return steps.slice(0, -1);
+}
+
+const isOnPath = (program: string, env: Readonly<Record<string, string>>): boolean =>
+  spawnSync(program, ['version'], { env: { ...env }, stdio: 'ignore' }).status === 0;
+
+/** The go command for version control, in a folder of its own, in which nothing of an earlier process is left. */
+export async function composeGoCommand({ go, spoolDir }: Config): Promise<GoCommand> {
+  const command = new GoCommand(path.join(spoolDir, '.vcs'), {
+    ...go.vcs,
+    privatePatterns: go.private.join(','),
+    timeoutMs: deadline(go.vcs.timeoutMs),
+  });
   await command.sweep();
   return command;
 }

@@ -8,7 +8,7 @@ export interface Login {
 /** Who Larder is to a host (without a port), by the text of a netrc file: the first entry of that name, else `default`. */
 export function loginFor(netrc: string, host: string): Login | undefined {
   const words = netrc
-    .replace(/^\s*macdef\b[^]*?(\n[ \t]*\r?\n|$)/gm, '\n')
+    .replace(/^[ \t]*macdef\b[^]*?(\n[ \t]*\r?\n|$(?![^]))/gm, '\n')
     .replace(/^\s*#.*$/gm, '')
     .split(/\s+/)
     .filter((word) => word !== '');

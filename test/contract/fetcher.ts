@@ -14,7 +14,7 @@ export interface FetcherUnderTest {
   /** Whether it has `@latest`, or leaves that to the list. */
   readonly hasLatest: boolean;
   /** Makes it unreachable. */
-  breakDown(): Promise<void>;
+  readonly breakDown: () => Promise<void>;
 }
 
 const never = new AbortController().signal;

@@ -136,3 +136,21 @@ test('serve is the default; it ends by SIGTERM and SIGINT with 0, its log is JSO
     expect(larder.log()).toContainEqual(expect.objectContaining({ path: '/version', status: 200 }));
   }
 });
+
+test.for([
+  ['LARDER_GO_PRIVATE', { LARDER_GO_PRIVATE: 'corp.example.com' }],
+  ['direct', { LARDER_GO_UPSTREAM: 'direct' }],
+] as const)('no go command, and %s needs one', async ([what, env]) => {
+  const run = await runLarder([], { env: { ...goodSettings(), PATH: '/nowhere', ...env } });
+  expectUsageError(run, [new RegExp(`^No go command .*${what}.* needs one: install Go`)]);
+});
+
+test.for([
+  'LARDER_NETRC',
+  'LARDER_GIT_CONFIG',
+  'LARDER_SSH_KEY_FILE',
+  'LARDER_SSH_KNOWN_HOSTS_FILE',
+])('%s names no file', async (name) => {
+  const run = await runLarder([], { env: { ...goodSettings(), [name]: '/nowhere/file' } });
+  expectUsageError(run, [`${name}="/nowhere/file" cannot be read: there is no such file`]);
+});

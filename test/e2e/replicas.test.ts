@@ -1,7 +1,9 @@
 // Three replicas on S3 and Redis as one: the short selection of what test/cluster tests at length (npm run test:cluster).
 
 import { expect, test } from 'vitest';
+import { countedGo } from '../support/counted-go.ts';
 import { request } from '../support/http.ts';
+import { filePath } from '../support/modules.ts';
 import { startRedis } from '../support/redis.ts';
 import {
   Cluster,
@@ -15,6 +17,7 @@ import {
 } from '../support/replicas.ts';
 import { whenStored } from '../support/replies.ts';
 import { cephServer } from '../support/s3-servers.ts';
+import { HOST, startCode } from '../support/vcs.ts';
 
 const MIB = 1024 * 1024;
 const KINDS = ['zip', 'blob'] as const;
@@ -31,6 +34,28 @@ test.for(KINDS)('60 clients over three replicas, one cold %s: one GET', async (k
   });
   expect(artifact.gets()).toMatchObject([{ state: 'done', sent: artifact.body.size }]);
   expect(await cluster.audit()).toContain(artifact.key);
+});
+
+test('60 clients over three replicas, for all files of a cold version from version control: one go process', async () => {
+  const { git, gitConfig } = await startCode();
+  const module = `${HOST}/replicas.git`;
+  git.repository('replicas.git').commit({ 'go.mod': `module ${module}\n` }, 'v1.0.0');
+  const go = countedGo();
+  const own = await (
+    await Cluster.on(server, redis.url)
+  ).startThree({
+    LARDER_GO_PRIVATE: HOST,
+    LARDER_GIT_CONFIG: gitConfig,
+    PATH: go.path,
+  });
+  const clients = (['mod', 'info', 'zip'] as const).flatMap((ext) =>
+    herd(own, filePath({ module, version: 'v1.0.0' }, ext), 20),
+  );
+  const replies = await repliesOf(clients);
+  expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+  expect(new Set(replies.map(({ sha256 }) => sha256)).size).toBe(3);
+  expect(go.runs()).toEqual([`mod download -json ${module}@v1.0.0`]);
+  for (const larder of own) await larder.stop();
 });
 
 test('Redis is killed: pulls go on, each replica for itself; when it is back, one GET is enough', async () => {

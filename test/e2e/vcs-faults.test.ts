@@ -219,3 +219,16 @@ test("go runs in an environment of Larder's making: nothing of a user gets in, n
   expect(seen['HOME']).toContain(larder.spoolDir);
   expect(seen['GIT_DIR']).toBeUndefined();
 });
+
+test('no go command behind a proxy: direct is left out, which is told, and a 404 of the proxy stays one', async () => {
+  const upstream = await startUpstream();
+  const larder = await startLarderProcess({
+    env: { LARDER_GO_UPSTREAM: `${upstream.url},direct`, PATH: '/nowhere' },
+  });
+  expect(await request(larder.base, '/example.com/none/@v/v1.0.0.info')).toMatchObject({
+    status: 404,
+  });
+  const said =
+    'no go and no git on the PATH: direct, the last step of LARDER_GO_UPSTREAM, is left out';
+  await eventually('it is told', () => larder.log().some(({ msg }) => msg === said));
+});
