@@ -1,4 +1,4 @@
-// npm run bench [hits] [cold] [images] [replicas]: measures Larder beside others on this machine, prints Markdown tables, and puts them
+// npm run bench [hits] [cold] [images] [replicas] [vcs]: measures Larder beside others on this machine, prints Markdown tables, and puts them
 // into docs/benchmarks.md with `npm run bench -- --write`. Figures are worth their ratios within one run.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -15,12 +15,14 @@ import { benchImageHits } from './image-hits.ts';
 import { benchReplicas } from './replicas.ts';
 import { progress } from './support/figures.ts';
 import { run } from './support/processes.ts';
+import { benchVcs } from './vcs.ts';
 
 const benches = new Map([
   ['hits', benchHits],
   ['cold', benchCold],
   ['images', benchImages],
   ['replicas', benchReplicas],
+  ['vcs', benchVcs],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 

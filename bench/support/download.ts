@@ -9,8 +9,8 @@ export interface Download {
   readonly seconds: number;
 }
 
-/** Gets a body over a connection of its own and forgets it. Throws when it is not a 200 of `size` bytes. */
-export async function download(url: string, size: number): Promise<Download> {
+/** Gets a body over a connection of its own and forgets it. Throws when it is not a 200, and of `size` bytes where that is given. */
+export async function download(url: string, size?: number): Promise<Download> {
   const begun = performance.now();
   const signal = AbortSignal.timeout(ENDS_WITHIN_MS);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
@@ -23,7 +23,7 @@ export async function download(url: string, size: number): Promise<Download> {
     bytes += chunk.length;
   });
   await finished(response);
-  if (response.statusCode !== 200 || firstByteMs === undefined || bytes !== size) {
+  if (response.statusCode !== 200 || firstByteMs === undefined || bytes !== (size ?? bytes)) {
     throw new Error(`${url} is ${String(response.statusCode)} with ${String(bytes)} bytes`);
   }
   return { firstByteMs, seconds: (performance.now() - begun) / 1000 };

@@ -79,7 +79,8 @@ async function answers(base: string): Promise<boolean> {
     return true;
   } catch (error) {
     // one that speaks something else breaks off
-    return (error as { cause?: { code?: string } }).cause?.code === 'UND_ERR_SOCKET';
+    const { code = '' } = (error as { cause?: { code?: string } }).cause ?? {};
+    return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET';
   }
 }
 

@@ -44,6 +44,8 @@ export class FileRequest implements ContentRequest {
   readonly #from: string | undefined;
   /** Set when it comes of a version that was made at once. */
   #made: Made | undefined;
+  /** Set for the zip of one that was made here. */
+  #release: (() => void) | undefined;
 
   /** `from`: the source that is known to have the version. */
   constructor(parts: ContentParts, name: GoFileName, from?: string) {
@@ -85,7 +87,8 @@ export class FileRequest implements ContentRequest {
 
   /** A version that was made at once is kept as a whole, whichever of its files was asked for; its .info comes last. */
   onEnd(stored: boolean): void {
-    if (!stored || this.#made === undefined || this.#name.ext !== 'zip') return;
+    if (!stored || this.#release === undefined) return;
+    this.#release();
     // nobody waits: a failure is the fill's own, and told by its listener
     this.#fill('info', this.#from).catch(() => undefined);
   }
@@ -112,6 +115,9 @@ export class FileRequest implements ContentRequest {
     if (ext === 'zip') {
       const version = await fetcher.fetchVersion(this.#name, signal);
       this.#made = version;
+      this.#release = () => {
+        version.release();
+      };
       return version.zip;
     }
     const kept = await orAborted(this.#fill('zip', source), signal);

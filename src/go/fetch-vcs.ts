@@ -72,16 +72,19 @@ export class VcsFetcher implements VersionFetcher {
       await rename(zip as string, own);
       // go unpacks what it downloads
       if (typeof folder === 'string') await rm(folder, { recursive: true, force: true });
-      setTimeout(() => {
+      const release = () => {
+        clearTimeout(timer);
         this.#made.delete(query);
         // where it cannot be removed, the next start does
         rm(own, { force: true }).catch(() => undefined);
-      }, HELD_MS).unref();
+      };
+      const timer = setTimeout(release, HELD_MS).unref();
       return {
         h1: h1 as string,
         info: await readFile(info as string),
         mod: await readFile(mod as string),
         zip: { size: (await stat(own)).size, source: this.source, body: bytesOf(own) },
+        release,
       };
     });
   }

@@ -32,6 +32,8 @@ export interface Made {
 
 export interface MadeVersion extends Made {
   readonly zip: Fetched;
+  /** Lets it go before its time: all that it is made of is kept elsewhere now. */
+  release(): void;
 }
 
 /** One that makes the three files of a version at once, so that they belong together by their making. */
