@@ -143,6 +143,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     const isPurged = within(scope);
     storage.forgetAll(isPurged);
     completion.forgetAll(isPurged);
+    if ([...scope.keys, ...scope.folders].some(isOfGo)) direct.forget();
     await pull.forget(isPurged);
   });
   const quick = {
@@ -219,6 +220,9 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   };
   return { server, stop };
 }
+
+/** Of a module's answers, which go with each of its purges. */
+const isOfGo = (key: string): boolean => key.startsWith('answers/go/');
 
 function logging(logger: Logger): Listener {
   return {

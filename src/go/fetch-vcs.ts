@@ -18,11 +18,11 @@ const HELD_MS = 30_000;
 
 export class VcsFetcher implements VersionFetcher {
   readonly source = 'direct';
-  readonly #go: Pick<GoCommand, 'download' | 'list' | 'handOver'>;
+  readonly #go: Pick<GoCommand, 'download' | 'list' | 'handOver' | 'forget'>;
   /** Versions that are being made, or were a moment ago. */
   readonly #made = new Map<string, Promise<MadeVersion>>();
 
-  constructor(go: Pick<GoCommand, 'download' | 'list' | 'handOver'>) {
+  constructor(go: Pick<GoCommand, 'download' | 'list' | 'handOver' | 'forget'>) {
     this.#go = go;
   }
 
@@ -56,15 +56,22 @@ export class VcsFetcher implements VersionFetcher {
     let made = this.#made.get(query);
     if (made === undefined) {
       // it belongs to nobody who asks: its deadline is its own
-      made = this.#make(query);
+      made = this.#make(query, () => {
+        if (this.#made.get(query) === made) this.#made.delete(query);
+      });
       this.#made.set(query, made);
-      made.catch(() => this.#made.delete(query));
     }
     return orAborted(made, signal);
   }
 
-  #make(query: string): Promise<MadeVersion> {
-    return this.#go.download(query, async (said) => {
+  /** What was made, and what a clone knows, may be of a tag that moved since. */
+  forget(): void {
+    this.#made.clear();
+    this.#go.forget();
+  }
+
+  #make(query: string, over: () => void): Promise<MadeVersion> {
+    const made = this.#go.download(query, async (said) => {
       const { Info: info, GoMod: mod, Zip: zip, Dir: folder, Sum: h1 } = said;
       if ([info, mod, zip, h1].some((each) => typeof each !== 'string'))
         throw new LarderError('upstream_failed', 'the go command does not say where the files are');
@@ -74,7 +81,7 @@ export class VcsFetcher implements VersionFetcher {
       if (typeof folder === 'string') await rm(folder, { recursive: true, force: true });
       const release = () => {
         clearTimeout(timer);
-        this.#made.delete(query);
+        over();
         // where it cannot be removed, the next start does
         rm(own, { force: true }).catch(() => undefined);
       };
@@ -87,6 +94,8 @@ export class VcsFetcher implements VersionFetcher {
         release,
       };
     });
+    made.catch(over);
+    return made;
   }
 
   /** Retracted versions too: which these are is for the client to see. */

@@ -232,3 +232,20 @@ test('no go command behind a proxy: direct is left out, which is told, and a 404
     'no go and no git on the PATH: direct, the last step of LARDER_GO_UPSTREAM, is left out';
   await eventually('it is told', () => larder.log().some(({ msg }) => msg === said));
 });
+
+test('a purged version of which the tag was moved is fetched anew, and is the new commit', async () => {
+  const { repository, module, paths, env } = await oneVersion();
+  const larder = await startLarderProcess({ env: { ...env, LARDER_ADMIN_TOKEN: 'token' } });
+  const before = await request(larder.base, paths[2] ?? '');
+  for (const path of paths) await whenStored(larder.base, path);
+  repository.commit({ 'a.go': 'package one // another\n' }, 'v1.0.0');
+  const purge = await request(larder.base, '/admin/purge', {
+    method: 'POST',
+    headers: { authorization: 'Bearer token' },
+    body: JSON.stringify({ go: `${module}@v1.0.0` }),
+  });
+  expect(JSON.parse(purge.text)).toMatchObject({ purged: [`go:${module}@v1.0.0`] });
+  const after = await request(larder.base, paths[2] ?? '');
+  expect(after).toMatchObject({ status: 200 });
+  expect(after.sha256).not.toBe(before.sha256);
+});

@@ -32,6 +32,11 @@ export class GoCommand {
     return this.#workspace.sweep();
   }
 
+  /** Runs that begin from now on ask version control anew: a clone knows tags as they were. */
+  forget(): void {
+    this.#workspace.renew();
+  }
+
   /** Kills what runs, and resolves when it is gone and its folders are. */
   async close(): Promise<void> {
     this.#closing.abort(new LarderError('overloaded', 'the server is stopping'));

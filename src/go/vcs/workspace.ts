@@ -70,6 +70,14 @@ export class Workspace {
     return folder;
   }
 
+  /** Whoever enters next finds nothing of before. */
+  renew(): void {
+    const home = this.#home;
+    if (home === undefined) return;
+    this.#retire(home);
+    if (home.users === 0) this.#remove(home.folder);
+  }
+
   /** Takes all of it away; nobody works in it any more. */
   async close(): Promise<void> {
     await Promise.all(this.#removals);
