@@ -10,13 +10,8 @@ import { parseInfo } from './info.ts';
 import { keyOf, pathOf, type GoAnswerName } from './names.ts';
 import { sortVersions } from './semver.ts';
 import type { Sources } from './sources.ts';
-import {
-  cleanList,
-  isCanonicalFor,
-  isPseudoVersion,
-  latestOf,
-  unescapeVersion,
-} from './version.ts';
+import { completeVersions } from './stored-files.ts';
+import { cleanList, isCanonicalFor, isPseudoVersion, latestOf } from './version.ts';
 
 const MAX_LIST = 16 * 1024 * 1024;
 const MAX_INFO = 1024 * 1024;
@@ -156,17 +151,5 @@ async function fetchInfo(
       'bad_content',
       `the upstream's answer names a version that ${name.module} cannot have`,
     );
-  });
-}
-
-/** Versions of which the store has all three files. */
-export async function completeVersions(store: Store, module: string): Promise<string[]> {
-  const key = keyOf({ kind: 'file', module, version: 'v0.0.0', ext: 'zip' });
-  const names = new Set(await store.list(key.slice(0, key.lastIndexOf('/'))));
-  return [...names].flatMap((name) => {
-    const stem = name.endsWith('.zip') ? name.slice(0, -4) : '';
-    const version = stem === '' ? undefined : unescapeVersion(stem);
-    const whole = names.has(`${stem}.info`) && names.has(`${stem}.mod`);
-    return version !== undefined && whole ? [version] : [];
   });
 }

@@ -5,6 +5,7 @@ import type { Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import type { VersionIndex } from './index-feed.ts';
 import { keyOf, type GoFileName } from './names.ts';
+import { EXTENSIONS } from './stored-files.ts';
 import type { TreeList } from './tree-list.ts';
 import { isPseudoVersion } from './version.ts';
 
@@ -45,7 +46,7 @@ export class Completion {
   async #follow(name: GoFileName): Promise<void> {
     if (!isPseudoVersion(name.version)) await this.#expireList(name);
     const times: string[] = [];
-    for (const ext of ['info', 'mod', 'zip'] as const) {
+    for (const ext of EXTENSIONS) {
       const record = await this.#store.record(keyOf({ ...name, ext }));
       if (record === undefined) return;
       times.push(record.time);

@@ -14,6 +14,7 @@ import { hasModuleLine } from './go-mod.ts';
 import type { MadeVersions } from './made-versions.ts';
 import { keyOf, pathOf, type FileExtension, type GoFileName } from './names.ts';
 import type { Sources } from './sources.ts';
+import { EXTENSIONS } from './stored-files.ts';
 import type { SumGate } from './sum-gate.ts';
 import type { ZipChecker } from './zip-checker.ts';
 
@@ -23,7 +24,6 @@ const MAX_BYTES: Readonly<Record<FileExtension, number>> = {
   mod: 16 * MIB,
   zip: 500 * MIB,
 };
-const EXTENSIONS: readonly FileExtension[] = ['info', 'mod', 'zip'];
 
 export interface ContentParts {
   /** Records of what is checked, stored or about to be; and fills of what belongs to it. */

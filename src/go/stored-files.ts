@@ -26,3 +26,14 @@ export async function filesOf(store: Pick<Store, 'list'>, module: string): Promi
     return [{ name, key: keyOf(name) }];
   });
 }
+
+/** Versions of which the store has all three files. Throws LarderError `store_failed`. */
+export async function completeVersions(
+  store: Pick<Store, 'list'>,
+  module: string,
+): Promise<string[]> {
+  const versions = Map.groupBy(await filesOf(store, module), ({ name }) => name.version);
+  return [...versions]
+    .filter(([, files]) => files.length === EXTENSIONS.length)
+    .map(([version]) => version);
+}

@@ -1,7 +1,7 @@
 import type { Store } from '../engine/ports.ts';
-import { completeVersions } from './answer-requests.ts';
 import { pathOf } from './names.ts';
 import { sortVersions } from './semver.ts';
+import { completeVersions } from './stored-files.ts';
 import { isPseudoVersion } from './version.ts';
 
 /** The list of versions in the store as a GOPROXY tree: derived, for `GOPROXY=file://`. */
