@@ -31,6 +31,8 @@ export class OciContentRequest implements ContentRequest {
   readonly #repository: Repository;
   readonly #digest: Digest;
   #mediaType: string | undefined;
+  /** Bytes, as a manifest of the repository says. */
+  #declared: number | undefined;
   /** Of a manifest that is checked. */
   #children: Children | undefined;
   /** End what may be read while the fill is under way. */
@@ -59,18 +61,38 @@ export class OciContentRequest implements ContentRequest {
   }
 
   get maxBytes(): number {
-    return this.kind === 'manifest' ? MAX_MANIFEST : Number.MAX_SAFE_INTEGER;
+    const most = this.kind === 'manifest' ? MAX_MANIFEST : Number.MAX_SAFE_INTEGER;
+    return Math.min(most, this.#declared ?? most);
   }
 
   async fetch(signal: AbortSignal): Promise<Fetched> {
     this.asked = true;
     this.#hold(this.#digest);
+    const [fetched, declared] = await Promise.all([
+      this.#fetched(signal),
+      this.#parts.links.declaredSize(this.#repository, this.#digest),
+    ]);
+    this.#declared = declared;
+    if (fetched.size !== undefined) this.#refuseSize(fetched.size);
+    return fetched;
+  }
+
+  async #fetched(signal: AbortSignal): Promise<Fetched> {
     const fetcher = this.#parts.fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
     if (this.kind === 'blob') return fetcher.blob(this.#repository.path, digest, signal);
     const fetched = await fetcher.manifest(this.#repository.path, digest, signal);
     this.#mediaType = fetched.contentType;
     return fetched;
+  }
+
+  /** What has another length than its manifest says is not to be trusted (image-spec, "Descriptors"). */
+  #refuseSize(size: number): void {
+    if (size === (this.#declared ?? size)) return;
+    throw new LarderError(
+      'bad_content',
+      `the manifest says ${String(this.#declared)} bytes, and the registry has ${String(size)}`,
+    );
   }
 
   fetchSize(signal: AbortSignal): Promise<number | undefined> {
@@ -83,7 +105,8 @@ export class OciContentRequest implements ContentRequest {
 
   beginCheck(): Check {
     return {
-      verify: async (source, _size, sha256) => {
+      verify: async (source, size, sha256) => {
+        this.#refuseSize(size);
         const { algorithm, hex } = this.#digest;
         const found = algorithm === 'sha256' ? sha256 : await hashOf(algorithm, source);
         if (found !== hex) throw wrongBytes();
@@ -91,7 +114,7 @@ export class OciContentRequest implements ContentRequest {
         const manifest = parseManifest(await bytesOf(source), this.#mediaType);
         this.#children = childrenOf(manifest);
         // what a manifest of this repository names may be read through it
-        for (const child of this.#children.values()) this.#hold(child);
+        for (const child of this.#children.values()) this.#hold(child, child.size);
         return { mediaType: manifest.mediaType };
       },
     };
@@ -102,8 +125,8 @@ export class OciContentRequest implements ContentRequest {
     for (const release of this.#held) release();
   }
 
-  #hold(digest: Digest): void {
-    this.#held.push(this.#parts.links.hold(this.#repository, digest));
+  #hold(digest: Digest, size?: number): void {
+    this.#held.push(this.#parts.links.hold(this.#repository, digest, size));
   }
 }
 

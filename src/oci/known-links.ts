@@ -14,6 +14,8 @@ interface Known {
   readonly repository: Repository;
   readonly digest: Digest;
   linked: boolean;
+  /** As a manifest of the repository says. */
+  size: number | undefined;
   owners: readonly Owner[];
 }
 
@@ -39,8 +41,15 @@ export class KnownLinks {
     return (this.#known.get(key)?.owners.length ?? 0) > 0;
   }
 
-  link(repository: Repository, digest: Digest): void {
-    this.#get(repository, digest).linked = true;
+  /** Bytes that a manifest of the repository says it has. */
+  sizeOf(key: string): number | undefined {
+    return this.#known.get(key)?.size;
+  }
+
+  link(repository: Repository, digest: Digest, size?: number): void {
+    const known = this.#get(repository, digest);
+    known.linked = true;
+    known.size = size ?? known.size;
   }
 
   own(repository: Repository, digest: Digest, owner: Owner): void {
@@ -74,7 +83,7 @@ export class KnownLinks {
     const key = linkKey(repository, digest);
     let known = this.#known.get(key);
     if (known === undefined) {
-      known = { repository, digest, linked: false, owners: [] };
+      known = { repository, digest, linked: false, size: undefined, owners: [] };
       this.#known.set(key, known);
     }
     return known;

@@ -11,6 +11,7 @@ import { KnownLinks } from './known-links.ts';
 import {
   RepositoryView,
   storedChildren,
+  type Child,
   type Children,
   type ViewParts,
 } from './repository-view.ts';
@@ -42,8 +43,8 @@ interface Writing {
 export class Links {
   readonly #parts: LinksParts;
   readonly #known = new KnownLinks();
-  /** Fills under way, by the links that they may end in; how many each. */
-  readonly #held = new Map<string, number>();
+  /** Fills under way, by the links that they may end in; how many each, and the size that a manifest among them tells. */
+  readonly #held = new Map<string, { count: number; size: number | undefined }>();
   readonly #writing = new Set<Writing>();
   #turns = 0;
   /** What was read before it must not be remembered after it. */
@@ -65,16 +66,33 @@ export class Links {
 
   /**
    * A fill through this repository has begun, or a manifest in it has named this: whoever reads it through the same
-   * repository gets only what the upstream grants. The result ends that; to be called once.
+   * repository gets only what the upstream grants. The result ends that; to be called once. `size`: bytes, as the manifest
+   * says.
    */
-  hold(repository: Repository, digest: Digest): () => void {
+  hold(repository: Repository, digest: Digest, size?: number): () => void {
     const key = linkKey(repository, digest);
-    this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+    const held = this.#held.get(key) ?? { count: 0, size: undefined };
+    held.count++;
+    held.size ??= size;
+    this.#held.set(key, held);
     return () => {
-      const left = (this.#held.get(key) ?? 1) - 1;
-      if (left > 0) this.#held.set(key, left);
-      else this.#held.delete(key);
+      held.count--;
+      if (held.count === 0) this.#held.delete(key);
     };
+  }
+
+  /** Bytes that a manifest of the repository says it has; undefined where that is not known, or cannot be looked up. */
+  async declaredSize(repository: Repository, digest: Digest): Promise<number | undefined> {
+    const key = linkKey(repository, digest);
+    const known = this.#known.sizeOf(key) ?? this.#held.get(key)?.size;
+    if (known !== undefined) return known;
+    try {
+      const link = await this.#parts.store.readDocument(key);
+      return link && sizeIn(link);
+    } catch (error) {
+      this.#parts.listener.storeFailed({ key, operation: 'link', error });
+      return undefined;
+    }
   }
 
   /** A tag of the repository leads to this manifest. Never waited for. */
@@ -119,7 +137,7 @@ export class Links {
     for (const child of children?.values() ?? []) {
       const childKey = linkKey(repository, child);
       if (!this.#known.isLinked(childKey)) unlinked.add(childKey);
-      this.#known.link(repository, child);
+      this.#known.link(repository, child, child.size);
       // before any of their own fills ends
       this.#known.own(repository, child, owner);
     }
@@ -159,9 +177,9 @@ export class Links {
     unlinked: ReadonlySet<string>,
   ): Promise<void> {
     const hash = repositoryHash(repository);
-    const write = async (child: Digest) => {
+    const write = async (child: Child) => {
       const key = linkKey(repository, child);
-      if (unlinked.has(key)) await this.#writeLink(key);
+      if (unlinked.has(key)) await this.#writeLink(key, child);
       await this.#writeEdge(repository, edgeKey(child, hash, { kind: 'manifest', digest }));
     };
     const all = [...children.values()];
@@ -224,9 +242,11 @@ export class Links {
     return (await this.#parts.store.readDocument(key)) !== undefined;
   }
 
-  #writeLink(key: string): Promise<void> {
-    const link = Buffer.from(JSON.stringify({ time: new Date().toISOString() }));
-    return this.#parts.store.writeDocument(key, link);
+  /** With what a manifest says of it, if one does. */
+  #writeLink(key: string, child?: Child): Promise<void> {
+    const { mediaType, size } = child ?? {};
+    const link = { time: new Date().toISOString(), mediaType, size };
+    return this.#parts.store.writeDocument(key, Buffer.from(JSON.stringify(link)));
   }
 
   #writeEdge(repository: Repository, key: string): Promise<void> {
@@ -248,6 +268,16 @@ export class Links {
       .finally(() => this.#writing.delete(writing));
     const writing = { keys, repository: repositoryKey(repository), turn, done };
     this.#writing.add(writing);
+  }
+}
+
+/** Undefined for a link that tells none, or cannot be read. */
+function sizeIn(link: Uint8Array): number | undefined {
+  try {
+    const { size } = JSON.parse(Buffer.from(link).toString()) as { size?: unknown };
+    return Number.isSafeInteger(size) ? (size as number) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -89,12 +89,24 @@ export class RepositoryView {
   }
 }
 
+/** What a manifest names, as it says. */
+export interface Child extends Digest {
+  readonly mediaType: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
 /** By their text. */
-export type Children = ReadonlyMap<string, Digest>;
+export type Children = ReadonlyMap<string, Child>;
 
 /** What a manifest owns: not its subject. */
 export const childrenOf = ({ manifests, blobs }: Manifest): Children =>
-  new Map([...manifests, ...blobs].map(({ digest }) => [digestText(digest), digest]));
+  new Map(
+    [...manifests, ...blobs].map(({ digest, mediaType, size }) => [
+      digestText(digest),
+      { ...digest, mediaType, size },
+    ]),
+  );
 
 /** As `RepositoryView.children`. */
 export async function storedChildren(

@@ -139,9 +139,10 @@ export class OciContent {
   }
 }
 
+/** What may be of the one repository in whose name it was asked: what its manifest says of the size, too. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof LarderError &&
-  ['not_found', 'upstream_unauthorized', 'upstream_forbidden'].includes(error.code);
+  ['not_found', 'upstream_unauthorized', 'upstream_forbidden', 'bad_content'].includes(error.code);
 
 export const STALE = '299 - "the registry cannot be asked: this is what it said before"';
 

@@ -114,6 +114,30 @@ describe('what is unusual', async () => {
   );
 
   test.for([
+    ['says more than there is', 'more', 1, {}],
+    ['says less, and the length is told', 'less', -1, {}],
+    ['says less, and no length is told', 'chunked', -1, { chunked: true }],
+  ] as const)(
+    'a layer of which the manifest %s is refused, and nobody else loses by it',
+    async ([, name, more, fault]) => {
+      const layer = Body.noise(20 * MIB, name);
+      const { digest } = registry.addBlob(`lie/${name}`, layer);
+      registry.addBlob(`true/${name}`, layer);
+      const layers = [{ mediaType: 'a/b', digest, size: layer.size + more * 10 * MIB }];
+      manifest(`lie/${name}`, { schemaVersion: 2, mediaType: IMAGE, layers });
+      const blob = `lie/${name}/blobs/${digest}`;
+      registry.fault(`/v2/${blob}`, fault);
+      expect(await get(`lie/${name}/manifests/x`)).toMatchObject({ status: 200 });
+      const reply = await get(blob);
+      if (reply.status === 200) expectBroken(reply, layer);
+      else expectEnvelope(reply, 502, 'UNKNOWN');
+      const [asking] = registry.requests(`/v2/${blob}`);
+      await eventually('the registry is told', () => asking?.state === 'broken');
+      expectBytes(await get(`true/${name}/blobs/${digest}`), layer);
+    },
+  );
+
+  test.for([
     ['application/vnd.docker.distribution.manifest.v1+prettyjws', { schemaVersion: 1 }],
     ['application/json', { schemaVersion: 1, name: 'old/app', fsLayers: [] }],
   ] as const)('schema 1 (%s) is refused with a sentence', async ([mediaType, content]) => {

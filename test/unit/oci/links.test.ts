@@ -88,7 +88,7 @@ describe('what is written', () => {
     'and fails in %s is told, and tried again',
     async (operation) => {
       held.store.refuse(operation);
-      held.links.filled(repository, app.digest, new Map([['x', layer.digest]]));
+      held.links.filled(repository, app.digest, new Map([['x', { ...layer.digest, mediaType: 'text/plain', size: 1 }]]));
       held.links.tagged(repository, config.digest, '1');
       await settled();
       expect(held.events.map(({ name, operation: of }) => [name, of])).toContainEqual([
@@ -221,11 +221,29 @@ describe('while a manifest is filled', () => {
     const request = await begin();
     for (const { digest } of allOf(app))
       expect(await held.links.has(repository, digest)).toBe(true);
-    expect(held.store.calls).toEqual([]);
+    expect(writes()).toEqual([]);
     request.onEnd(true);
     await settled();
     expect(held.documents('oci/repos/')).toHaveLength(allOf(app).length);
     expect(owners(app)).toEqual(['use']);
+  });
+
+  test('the sizes that it tells are known at once, later, and to the next process', async () => {
+    const sizes = () =>
+      Promise.all([layer, app].map(({ digest }) => held.links.declaredSize(repository, digest)));
+    const known = [layer.bytes.length, undefined];
+    expect(await sizes()).toEqual([undefined, undefined]);
+    const request = await begin();
+    expect(await sizes()).toEqual(known);
+    request.onEnd(true);
+    expect(await sizes()).toEqual(known);
+    await settled();
+    held.restart();
+    expect(await sizes()).toEqual(known);
+    held.store.refuse('readDocument');
+    held.restart();
+    expect(await sizes()).toEqual([undefined, undefined]);
+    expect(held.events).toContainEqual(expect.objectContaining({ name: 'storeFailed' }));
   });
 
   test('nothing is left of one that is not kept', async () => {
