@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
+import { RedisExpiries } from '../coordination/redis-expiries.ts';
 import { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
 import { Failures } from '../engine/failures.ts';
@@ -91,7 +92,21 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   );
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
   const answers = new Answers(store);
-  const pull = new PullThrough({ store, lock, answers, fills, failures, listener, clock });
+  const expiries =
+    locks.redis &&
+    new RedisExpiries(locks.redis, (key) => {
+      answers.drop(key);
+    });
+  const pull = new PullThrough({
+    store,
+    lock,
+    answers,
+    fills,
+    failures,
+    listener,
+    clock,
+    ...(expiries && { tellExpired: (key: string) => expiries.tell(key) }),
+  });
 
   const via = `larder-${randomUUID().slice(0, 8)}`;
   const userAgent = `larder/${readBuild().version}`;

@@ -84,6 +84,11 @@ export class Answers {
     if (answer) await this.keep(key, { ...answer, expired: true });
   }
 
+  /** Looks into the store for it next time, as another replica has changed it there; a read under way may bring it as it was. */
+  drop(key: string): void {
+    this.#memory.delete(key);
+  }
+
   /** Deletes one. Throws LarderError `store_failed`. */
   async forget(key: string): Promise<void> {
     this.#memory.delete(key);

@@ -60,6 +60,7 @@ export class PullThrough {
   readonly #failures: Failures;
   readonly #listener: Required<Listener>;
   readonly #clock: Clock;
+  readonly #tellExpired: (key: string) => Promise<void>;
   readonly #refreshes = new Runs<ServedAnswer>();
   readonly #sizes = new Runs<number | undefined>();
   readonly #questions = new Slots(QUESTIONS);
@@ -73,6 +74,8 @@ export class PullThrough {
     failures: Failures;
     listener: Required<Listener>;
     clock: Clock;
+    /** Tells the other replicas of an answer that is out of date, as far as they can be told. */
+    tellExpired?: (key: string) => Promise<void>;
   }) {
     this.#store = parts.store;
     this.#lock = parts.lock;
@@ -81,6 +84,7 @@ export class PullThrough {
     this.#failures = parts.failures;
     this.#listener = parts.listener;
     this.#clock = parts.clock;
+    this.#tellExpired = parts.tellExpired ?? (() => Promise.resolve());
   }
 
   /** Content, from the store or through a fill. The caller closes the body. Throws LarderError. */
@@ -163,7 +167,9 @@ export class PullThrough {
     const answer = this.#answers.peek(key) ?? (await this.#answers.read(key));
     if (answer && holds(answer.bytes)) return;
     this.#failures.forget(key);
-    if (answer) await this.#answers.expire(key);
+    if (answer === undefined) return;
+    await this.#answers.expire(key);
+    await this.#tellExpired(key);
   }
 
   /**

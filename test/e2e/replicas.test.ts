@@ -17,6 +17,7 @@ import {
 } from '../support/replicas.ts';
 import { whenStored } from '../support/replies.ts';
 import { cephServer } from '../support/s3-servers.ts';
+import { eventually } from '../support/tmp.ts';
 import { HOST, startCode } from '../support/vcs.ts';
 
 const MIB = 1024 * 1024;
@@ -34,6 +35,19 @@ test.for(KINDS)('60 clients over three replicas, one cold %s: one GET', async (k
   });
   expect(artifact.gets()).toMatchObject([{ state: 'done', sent: artifact.body.size }]);
   expect(await cluster.audit()).toContain(artifact.key);
+});
+
+test('a version that one replica brings is in the list of all', async () => {
+  const [one, ...others] = larders;
+  cluster.version('example.com/listed', 'v1.0.0');
+  const list = '/example.com/listed/@v/list';
+  for (const { base } of larders) expect((await request(base, list)).text).toBe('v1.0.0\n');
+  const late = cluster.version('example.com/listed', 'v1.1.0');
+  expect(await request(one.base, filePath(late, 'mod'))).toMatchObject({ status: 200 });
+  for (const { base } of others)
+    await eventually('it has the new one', async () =>
+      (await request(base, list)).text.includes('v1.1.0'),
+    );
 });
 
 test('60 clients over three replicas, for all files of a cold version from version control: one go process', async () => {
