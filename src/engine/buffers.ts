@@ -3,7 +3,7 @@
 const LARGE = 1024 * 1024;
 const SMALL = 64 * 1024;
 /** At most this many large buffers at once; further readers get small ones, so memory does not grow with clients. */
-const MAX_LARGE = 16;
+const MAX_LARGE = 8;
 const KEEP = 8;
 
 const idle: Buffer[] = [];

@@ -203,7 +203,9 @@ test('50 slow readers of a 150 MB zip and 30 fills that hang: hits are answered,
   expect(upstream.requests(/hanging.*\.zip$/).map(({ state }) => state)).toEqual(
     hanging.map(() => 'open'),
   );
-  expect(larder.memory().peak).toBeLessThan(256 * MIB);
+  // the library for S3 alone takes some 25 MiB more
+  const most = process.env['TEST_STORE'] === 's3' ? 288 : 256;
+  expect(larder.memory().peak).toBeLessThan(most * MIB);
 
   for (const each of [...slow, ...stuck]) each.leave();
   await Promise.all([...slow, ...stuck].map(({ reply }) => reply));
