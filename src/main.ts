@@ -5,11 +5,13 @@
 import { parseArgs } from 'node:util';
 
 const usage = `Usage: larder [serve]
+       larder rules check FILE [--json] [NAME...]
 
-A caching pull-through proxy for Go modules.
+A caching pull-through proxy for Go modules and container images.
 
 Verbs:
   serve          run the server (the default)
+  rules check    check a file of rules, and what it says of names (larder rules --help)
 
 Options:
   -h, --help     show this
@@ -36,6 +38,7 @@ async function main(args: string[]): Promise<number> {
       `Larder needs Node.js ${needed} or newer, and this is ${process.versions.node}: run it with a newer one.`,
     );
   }
+  if (args[0] === 'rules') return rules(args.slice(1));
   const command = parse(args);
   if (typeof command !== 'string') return usedWrongly(command.problem);
   if (command === 'help') return say(usage);
@@ -74,6 +77,13 @@ function parse(args: string[]): 'serve' | 'help' | 'version' | { readonly proble
 async function showVersion(): Promise<number> {
   const { readBuild } = await import('./app/version.ts');
   return say(`larder ${readBuild().version}\n`);
+}
+
+async function rules(args: string[]): Promise<number> {
+  const { rulesVerb } = await import('./cli/rules-check.ts');
+  const { code, text } = rulesVerb(args);
+  (code === 0 ? process.stdout : process.stderr).write(text);
+  return code;
 }
 
 async function serve(): Promise<number> {

@@ -15,6 +15,13 @@ export function parseDuration(text: string): number | undefined {
   return Number.isSafeInteger(ms) ? ms : undefined;
 }
 
+/** A duration as a setting would be written, in the largest unit that it is a whole number of. */
+export function formatDuration(ms: number): string {
+  const [unit = 'ms', length = 1] =
+    Object.entries(units).findLast(([, size]) => ms > 0 && ms % size === 0) ?? [];
+  return `${String(ms / length)}${unit}`;
+}
+
 /** The longest timer that there is: what a deadline of 0, none, means. Milliseconds. */
 const NO_DEADLINE = 2 ** 31 - 1;
 

@@ -55,7 +55,8 @@ export class LarderError extends Error {
     this.code = code;
     this.retryAfterMs = details.retryAfterMs;
     this.told = details.told ?? false;
-    this.outcome = details.outcome ?? (code === 'invalid' ? 'bypass' : 'miss');
+    const isOwn = code === 'invalid' || code === 'denied';
+    this.outcome = details.outcome ?? (isOwn ? 'bypass' : 'miss');
   }
 }
 

@@ -50,7 +50,7 @@ export function parseOciUpstreams(text: string): OciUpstream[] {
     if (upstreams.some((upstream) => upstream.name === name)) {
       throw new LarderError('invalid', `${name} is there twice`);
     }
-    upstreams.push({ name, url: parseUrl(name, pair.slice(equals + 1)) });
+    upstreams.push({ name, url: parseRegistryUrl(name, pair.slice(equals + 1)) });
   }
   if (upstreams.length > 0) return upstreams;
   throw new LarderError(
@@ -73,7 +73,8 @@ export function parseRealms(text: string): ReadonlyMap<string, ReadonlySet<strin
   return realms;
 }
 
-function parseUrl(name: string, text: string): URL {
+/** Reads the address of the registry of that name. Throws LarderError `invalid` with a sentence. */
+export function parseRegistryUrl(name: string, text: string): URL {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol) || url.search !== '' || url.hash !== '') {
     throw new LarderError(

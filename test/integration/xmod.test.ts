@@ -5,12 +5,12 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { matchPrefixPatterns } from '../../src/engine/path-patterns.ts';
 import {
   checkFileName,
   checkModulePath,
   checkPathMajor,
   escapePath,
-  matchPrefixPatterns,
   pathMajor,
   unescapePath,
 } from '../../src/go/module-path.ts';
