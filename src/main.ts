@@ -100,6 +100,9 @@ async function serve(): Promise<number> {
     const app = await compose(config, logger);
     const address = await app.server.listen();
     logger.info({ address, storage: config.storageDir }, `Larder listens on ${address}`);
+    process.on('SIGHUP', () => {
+      app.reload();
+    });
     return await untilStopped(() => app.stop(), logger);
   } catch (error) {
     if (error instanceof StartError || error instanceof LarderError)

@@ -16,6 +16,7 @@ import { ociPurgeable } from '../oci/purge.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
 import { ociPlane } from '../oci/routes.ts';
 import { OciUpstreams, parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
+import type { RulesInForce } from './compose-rules.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { fileReason, StartError } from './start-error.ts';
@@ -29,6 +30,7 @@ export interface SharedParts {
   readonly announcements: Announcements;
   readonly client: UpstreamClient;
   readonly listener: Required<Listener>;
+  readonly rules: RulesInForce;
   /** Name of this server in `Via`. */
   readonly via: string;
   readonly onMistake: OnMistake;
@@ -45,7 +47,7 @@ export interface OciSide {
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
   { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
-  { store, answers, pull, announcements, client, listener, via, onMistake }: SharedParts,
+  { store, answers, pull, announcements, client, listener, rules, via, onMistake }: SharedParts,
 ): OciSide {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
@@ -69,6 +71,8 @@ export function composeOci(
   announcements.subscribe((scope) => links.forget(within(scope)));
   const plane = ociPlane({
     pull,
+    store,
+    answers,
     upstreams,
     content: {
       links,
@@ -78,6 +82,8 @@ export function composeOci(
         return fetcher;
       },
     },
+    policy: rules.oci,
+    offline: rules.offline,
     freshness: { ttlMs: tagTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs },
     via,
     onMistake,

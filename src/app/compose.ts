@@ -11,7 +11,7 @@ import { Failures } from '../engine/failures.ts';
 import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { compilePrefixPatterns } from '../engine/path-patterns.ts';
-import { systemClock, type Listener } from '../engine/ports.ts';
+import { systemClock, type Clock, type Listener } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
@@ -41,6 +41,7 @@ import { composeAuth } from './compose-auth.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composePurge } from './compose-purge.ts';
+import { composeRules } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -55,18 +56,25 @@ const REFRESHED_BEHIND_MS = 5 * 60_000;
 export interface App {
   /** Does not listen yet. */
   readonly server: LarderServer;
+  /** Reads the files again that may change while it runs. Never throws: what is wrong is logged, and changes nothing. */
+  reload(): void;
   /** Lets requests in flight finish, then frees everything. */
   stop(): Promise<void>;
 }
 
 /** Throws StartError when a folder or a TLS file cannot be used, LarderError when the store cannot be read. */
-export async function compose(config: Config, logger: Logger): Promise<App> {
+export async function compose(
+  config: Config,
+  logger: Logger,
+  clock: Clock = systemClock,
+): Promise<App> {
   const metrics = new Metrics();
   const after: Listener = {};
   const listener = fanOut([metrics.listener, logging(logger), after], (error) => {
     logger.error({ err: error }, 'a listener failed');
   });
 
+  const rules = composeRules(config, logger);
   const storage = await composeStore(config, listener);
   const { store } = storage;
   prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
@@ -76,7 +84,6 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
   const told = await composeAnnouncements(locks.redis, config.s3 && store, listener);
   const { announcements } = told;
   const peers = config.peer && new PeerClient(config.peer.secret);
-  const clock = systemClock;
   const failures = new Failures(clock, config.negativeTtlMs);
   const fills = new Fills(
     {
@@ -110,14 +117,17 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
 
   const via = `larder-${randomUUID().slice(0, 8)}`;
   const userAgent = `larder/${readBuild().version}`;
-  const client = new UpstreamClient({ userAgent, via, listener });
+  const client = new UpstreamClient({ userAgent, via, listener, offline: rules.offline });
   const timeouts = {
     firstByteMs: deadline(config.go.firstByteTimeoutMs),
     stallMs: deadline(config.stallTimeoutMs),
   };
   const isPrivate = compilePrefixPatterns(config.go.private.join(','));
   const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
-  const exempt = (module: string) => isPrivate(module) || unlisted(module);
+  const exempt = (module: string, version: string) =>
+    isPrivate(module) ||
+    unlisted(module) ||
+    rules.go.decide({ module, version }).rule?.sumdb === false;
   const { vcs } = config.go;
   const netrc = readSettingFile('LARDER_NETRC', vcs.netrc);
   readSettingFile('LARDER_GIT_CONFIG', vcs.gitConfig);
@@ -175,11 +185,13 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     pull,
     content: { pull, sources, zips, sums, made: new MadeVersions(store) },
     answers: { store, sources, freshness },
-    sumdb: new SumdbRoutes(database, exempt),
+    sumdb: new SumdbRoutes(database, rules.go, exempt),
     index,
     readAhead: config.go.readAhead,
+    policy: rules.go,
+    offline: rules.offline,
+    clock,
     via,
-    listener,
     onMistake,
   });
   const readiness = () =>
@@ -198,6 +210,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     announcements,
     client,
     listener,
+    rules,
     via,
     onMistake,
   });
@@ -233,7 +246,7 @@ export async function compose(config: Config, logger: Logger): Promise<App> {
     locks.close();
     await storage.close();
   };
-  return { server, stop };
+  return { server, reload: rules.reload, stop };
 }
 
 /** Of a module's answers, which go with each of its purges. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 
+import { MODES, type Mode } from '../engine/policy.ts';
 import { OUTSIDE } from '../go/vcs/environment.ts';
 import { parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
@@ -72,6 +73,11 @@ export interface Config {
   readonly leaseTimeMs: number;
   /** Where other replicas reach this one, and what they prove themselves by. */
   readonly peer: { readonly url: string; readonly secret: string } | undefined;
+  readonly rulesFile: string | undefined;
+  /** How a miss is handled where no rule says. */
+  readonly mode: Mode;
+  /** Whether no upstream is ever asked. */
+  readonly offline: boolean;
   /** 0: an answer is stale at once. */
   readonly listTtlMs: number;
   /** 0: a tag is asked for every time. */
@@ -241,6 +247,9 @@ const settings = (checks: Checks) =>
     LARDER_OCI_AUTH_FILE: optionalPath,
     LARDER_OCI_REALMS: checked(checks.checkOciRealms).default(''),
     LARDER_OCI_FIRST_BYTE_TIMEOUT: timer('10s'),
+    LARDER_RULES_FILE: optionalPath,
+    LARDER_MODE: word(MODES, 'sync'),
+    LARDER_OFFLINE: flag,
     LARDER_LIST_TTL: lifetime('60s'),
     LARDER_TAG_TTL: lifetime('60s'),
     LARDER_NEGATIVE_TTL: lifetime('30s'),
@@ -367,6 +376,9 @@ function toConfig(
       realms: values.LARDER_OCI_REALMS,
       firstByteTimeoutMs: values.LARDER_OCI_FIRST_BYTE_TIMEOUT,
     },
+    rulesFile: values.LARDER_RULES_FILE,
+    mode: values.LARDER_MODE,
+    offline: values.LARDER_OFFLINE,
     listTtlMs: values.LARDER_LIST_TTL,
     tagTtlMs: values.LARDER_TAG_TTL,
     negativeTtlMs: values.LARDER_NEGATIVE_TTL,

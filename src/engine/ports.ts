@@ -174,3 +174,9 @@ export interface Served {
   /** As of StoredContent. */
   readonly url?: () => Promise<string>;
 }
+
+/** In place of what was asked for: where the client may get it by itself. */
+export interface Redirected {
+  readonly outcome: 'redirect';
+  readonly location: string;
+}

@@ -1,9 +1,10 @@
 // The way of a request, once its protocol has a name for it:
 //
 //   look up in the store → hit: serve
-//                        → miss: may it be fetched? → join or lead a fill → serve from the spool while it grows
+//                        → miss: by its mode → join or lead a fill → serve from the spool while it grows
 //
-// and for answers: fresh → serve; else ask the upstream, and fall back on what is held, by cause.
+// and for answers: fresh → serve; else by its mode ask the upstream, and fall back on what is held, by cause.
+// Whether the name may be asked for at all was decided before (policy.ts).
 // The outcome word is decided here and nowhere else.
 
 import { confirmed, type Answer, type AnswerBytes, type Answers } from './answers.ts';
@@ -15,6 +16,7 @@ import { judge, mayServeStale, usableOnError, type Freshness } from './freshness
 import { Slots } from './limits.ts';
 import { headBody, memoryBody } from './memory-body.ts';
 import { failedWith, leaseUnless } from './outcomes.ts';
+import type { Mode } from './policy.ts';
 import type {
   Clock,
   ContentRecord,
@@ -22,6 +24,7 @@ import type {
   Listener,
   Lock,
   Outcome,
+  Redirected,
   Served,
   Store,
 } from './ports.ts';
@@ -32,8 +35,10 @@ const QUESTIONS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
 
 /** How this one request may be answered. */
 export interface Ask {
-  /** Whether an upstream may be asked at all. */
-  readonly fetch: boolean;
+  /** How a miss is handled. With `none` no upstream is asked for anything. */
+  readonly mode: Mode;
+  /** Why nothing may be fetched, in the words for a client, where the mode alone does not say it. */
+  readonly why?: string | undefined;
   /** Aborts when the client leaves. Read only where something is waited for. */
   readonly signal: AbortSignal;
 }
@@ -45,6 +50,12 @@ export interface AnswerRequest {
   fetch(signal: AbortSignal): Promise<AnswerBytes>;
   /** What the store alone can say, when no upstream may or can be asked; without it, what an upstream said is held. */
   fallback?(): Promise<AnswerBytes | undefined>;
+}
+
+/** What a client may get from the upstream by itself. */
+export interface Redirectable {
+  /** Where; undefined: it must come from here. Throws LarderError. */
+  location(signal: AbortSignal): Promise<string | undefined>;
 }
 
 /** An answer that is served; `maxAgeMs` is how long it stays fresh. */
@@ -88,28 +99,36 @@ export class PullThrough {
   }
 
   /** Content, from the store or through a fill. The caller closes the body. Throws LarderError. */
-  async content(request: ContentRequest, ask: Ask): Promise<Served> {
+  async content(request: ContentRequest & Redirectable, ask: Ask): Promise<Served | Redirected>;
+  async content(request: ContentRequest, ask: Ask): Promise<Served>;
+  async content(
+    request: ContentRequest & Partial<Redirectable>,
+    ask: Ask,
+  ): Promise<Served | Redirected> {
     const { key, failureKey } = request;
     // whoever comes before the stash is done joins the fill, without a look into the store
-    let fill = this.#fills.get(key);
+    let fill = waits(ask) ? this.#fills.get(key) : undefined;
     if (fill === undefined) {
       const stored = await this.#stored(key);
       if (stored) return stored;
-      if (!ask.fetch) throw notCached();
+      const redirected = await this.#unlessFetched(request, ask, () => {
+        this.#fillBehind(request);
+      });
+      if (redirected) return redirected;
       this.#failures.check(failureKey);
       fill = this.#fills.joinOrLead(request);
     }
     return { outcome: 'miss', ...(await this.#fills.join(fill, ask.signal)) };
   }
 
-  /** The same for `HEAD`, which never fills: the body has a size, if known, and no bytes. */
+  /** The same for `HEAD`, which never fills and is never redirected: the body has a size, if known, and no bytes. */
   async head(request: ContentRequest, ask: Ask): Promise<Served> {
     const { key, failureKey } = request;
-    const fill = this.#fills.get(key);
+    const fill = waits(ask) ? this.#fills.get(key) : undefined;
     if (fill) return { outcome: 'miss', ...(await this.#fills.join(fill, ask.signal)) };
     const stored = await this.#stored(key);
     if (stored) return stored;
-    if (!ask.fetch) throw notCached();
+    if (fromStoreAlone(ask)) throw notCached(ask);
     this.#failures.check(failureKey);
     const asked = this.#sizes.joinOrStart(key, () =>
       this.#question((signal) => request.fetchSize(signal)),
@@ -139,17 +158,25 @@ export class PullThrough {
   }
 
   /** An answer: fresh, refreshed, or as stale as its cause allows. Throws LarderError. */
-  async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer> {
+  async answer(request: AnswerRequest & Redirectable, ask: Ask): Promise<ServedAnswer | Redirected>;
+  async answer(request: AnswerRequest, ask: Ask): Promise<ServedAnswer>;
+  async answer(
+    request: AnswerRequest & Partial<Redirectable>,
+    ask: Ask,
+  ): Promise<ServedAnswer | Redirected> {
     const { key, freshness } = request;
     // no answer that an upstream once gave tells what may be had without it
-    if (!ask.fetch && request.fallback) return composed(await request.fallback());
+    if (fromStoreAlone(ask) && request.fallback) return composed(await request.fallback(), ask);
     const known = this.#answers.peek(key);
     if (known && this.#isFresh(known, freshness)) return this.#serve('hit', known, freshness);
     const held = await this.#answers.read(key);
     if (held && this.#isFresh(held, freshness)) return this.#serve('hit', held, freshness);
-    if (ask.fetch) return this.#revalidated(request, held);
-    if (held) return this.#serve('stale', held, freshness);
-    throw notCached();
+    if (held && ask.mode === 'async') this.#refreshBehind(request, held);
+    if (held && fromStoreAlone(ask)) return this.#serve('stale', held, freshness);
+    const redirected = await this.#unlessFetched(request, ask, () => {
+      this.#refreshBehind(request, held);
+    });
+    return redirected ?? this.#revalidated(request, held);
   }
 
   /** The record of content that is checked, whether it is in the store yet or on its way there. */
@@ -198,6 +225,43 @@ export class PullThrough {
     return stored && { ...stored, outcome: 'hit' };
   }
 
+  /** What a miss gets that no client waits for; undefined: it is fetched while the client reads. Throws LarderError. */
+  async #unlessFetched(
+    request: Partial<Redirectable>,
+    ask: Ask,
+    fetchBehind: () => void,
+  ): Promise<Redirected | undefined> {
+    if (ask.mode === 'sync') return undefined;
+    if (ask.mode === 'none') throw notCached(ask);
+    if (ask.mode === 'async') {
+      fetchBehind();
+      throw notCached(ask);
+    }
+    const location = await request.location?.(ask.signal);
+    // an upstream that clients cannot go to is served through
+    if (location === undefined) return undefined;
+    if (ask.mode === 'async_redirect') fetchBehind();
+    return { outcome: 'redirect', location };
+  }
+
+  /** A fill that nobody waits for. Throws what is remembered as not there. */
+  #fillBehind(request: ContentRequest): void {
+    const failed = this.#failures.get(request.failureKey);
+    if (failed?.code === 'not_found') throw failed;
+    if (failed === undefined) this.#fills.joinOrLead(request);
+  }
+
+  /** A refresh that nobody waits for. Throws what is remembered as not there. */
+  #refreshBehind(request: AnswerRequest, held: Answer | undefined): void {
+    const { key } = request;
+    const failed = this.#failures.get(key);
+    if (failed?.code === 'not_found') throw failed;
+    if (failed) return;
+    this.#refreshed(request, held).catch((error: unknown) => {
+      if (held) this.#listener.staleServed({ key, error });
+    });
+  }
+
   #isFresh(answer: Answer, freshness: Freshness): boolean {
     return judge(answer, freshness, this.#clock.now()) === 'fresh';
   }
@@ -209,14 +273,14 @@ export class PullThrough {
     if (held && verdict === 'failing') return this.#serve('stale', held, freshness);
     const failed = this.#failures.get(key);
     if (failed) return this.#onFailure(request, held, failed);
-    const { result } = this.#refreshes.joinOrStart(key, (overtaken) =>
-      this.#refresh(request, held, overtaken),
-    );
-    if (held === undefined || verdict === 'expired') return result;
-    result.catch((error: unknown) => {
-      this.#listener.staleServed({ key, error });
-    });
+    if (held === undefined || verdict === 'expired') return this.#refreshed(request, held);
+    this.#refreshBehind(request, held);
     return this.#serve('stale', held, freshness);
+  }
+
+  #refreshed(request: AnswerRequest, held: Answer | undefined): Promise<ServedAnswer> {
+    const run = (overtaken: AbortSignal) => this.#refresh(request, held, overtaken);
+    return this.#refreshes.joinOrStart(request.key, run).result;
   }
 
   /** One question among all that share the lock service: whoever comes meanwhile reads the answer it brings. */
@@ -358,10 +422,21 @@ export class PullThrough {
 }
 
 /** What the store alone could say. */
-function composed(answer: AnswerBytes | undefined): ServedAnswer {
-  if (answer === undefined) throw notCached();
+function composed(answer: AnswerBytes | undefined, ask: Ask): ServedAnswer {
+  if (answer === undefined) throw notCached(ask);
   return { outcome: 'hit', body: memoryBody(answer.bytes), record: undefined, maxAgeMs: 0 };
 }
 
-const notCached = () =>
-  new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
+/** Whether a client waits for a fill that is under way. */
+const waits = ({ mode }: Ask): boolean => mode === 'sync' || mode === 'none';
+
+const fromStoreAlone = ({ mode }: Ask): boolean => mode === 'none' || mode === 'async';
+
+/** What is told of something that is not stored, and that is not fetched while the client waits. */
+export function notCached({ mode, why }: Pick<Ask, 'mode' | 'why'>): LarderError {
+  const sentence =
+    mode === 'async'
+      ? 'not in the store yet; it is fetched now: try again in a moment'
+      : `not in the store, and ${why ?? 'nothing may be fetched for this request'}`;
+  return new LarderError('not_cached', sentence);
+}

@@ -4,9 +4,10 @@ import type { AnswerBytes } from '../engine/answers.ts';
 import { LarderError } from '../engine/errors.ts';
 import type { Freshness } from '../engine/freshness.ts';
 import type { Store } from '../engine/ports.ts';
-import type { AnswerRequest } from '../engine/pull-through.ts';
+import type { AnswerRequest, Redirectable } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
-import { parseInfo } from './info.ts';
+import type { GoDecision } from './gate.ts';
+import { MAX_INFO, parseInfo } from './info.ts';
 import { keyOf, pathOf, type GoAnswerName } from './names.ts';
 import { sortVersions } from './semver.ts';
 import type { Sources } from './sources.ts';
@@ -14,7 +15,6 @@ import { completeVersions } from './stored-files.ts';
 import { cleanList, isCanonicalFor, isPseudoVersion, latestOf } from './version.ts';
 
 const MAX_LIST = 16 * 1024 * 1024;
-const MAX_INFO = 1024 * 1024;
 
 export interface AnswerParts {
   readonly store: Store;
@@ -22,26 +22,37 @@ export interface AnswerParts {
   readonly freshness: (module: string) => Freshness;
 }
 
-export function answerRequest(parts: AnswerParts, name: GoAnswerName): AnswerRequest {
-  const key = keyOf(name);
-  const freshness = parts.freshness(name.module);
+/** `decision`: what the rules say of the module. */
+export function answerRequest(
+  parts: AnswerParts,
+  name: GoAnswerName,
+  { rule, selective }: GoDecision,
+): AnswerRequest & Redirectable {
+  const { sources } = parts;
+  const usual = parts.freshness(name.module);
+  const listTtlMs = rule?.listTtlMs;
+  const request = {
+    key: keyOf(name),
+    freshness: listTtlMs === undefined ? usual : { ...usual, ttlMs: listTtlMs },
+    // what may not enter must be left out of it
+    location: () =>
+      Promise.resolve(selective ? undefined : sources.location(name.module, pathOf(name))),
+  };
   switch (name.kind) {
     case 'list':
       return {
-        key,
-        freshness,
+        ...request,
         fetch: (signal) => fetchList(parts, name.module, signal),
         fallback: () => storedList(parts, name.module),
       };
     case 'latest':
       return {
-        key,
-        freshness,
+        ...request,
         fetch: (signal) => fetchLatest(parts, name.module, signal),
         fallback: () => storedLatest(parts, name.module),
       };
     case 'query':
-      return { key, freshness, fetch: (signal) => fetchInfo(parts, name, signal) };
+      return { ...request, fetch: (signal) => fetchInfo(parts, name, signal) };
   }
 }
 

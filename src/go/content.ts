@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { ContentRecord, Fetched, StashSource } from '../engine/ports.ts';
-import type { PullThrough } from '../engine/pull-through.ts';
+import type { PullThrough, Redirectable } from '../engine/pull-through.ts';
 import { orAborted } from '../http/deadline.ts';
 import { makesVersions, type GoFetcher, type Made, type VersionFetcher } from './fetcher.ts';
 import { parseInfo } from './info.ts';
@@ -37,7 +37,7 @@ export interface ContentParts {
 }
 
 /** One file as pull-through wants it. A class, since a hit makes one and needs no more of it than the key. */
-export class FileRequest implements ContentRequest {
+export class FileRequest implements ContentRequest, Redirectable {
   readonly key: string;
   readonly #parts: ContentParts;
   readonly #name: GoFileName;
@@ -75,6 +75,10 @@ export class FileRequest implements ContentRequest {
 
   async fetchSize(signal: AbortSignal): Promise<number | undefined> {
     return this.#ask((fetcher, path) => fetcher.fetchSize(path, signal));
+  }
+
+  location(): Promise<string | undefined> {
+    return Promise.resolve(this.#parts.sources.location(this.#name.module, pathOf(this.#name)));
   }
 
   beginCheck(signal: AbortSignal): Check {

@@ -43,10 +43,21 @@ export class ProxyFetcher implements GoFetcher {
     return lengthOf(response);
   }
 
+  /** The URL for clients; undefined where it is open to Larder alone. */
+  location(path: string): string | undefined {
+    return this.#base.username === '' && this.#base.password === ''
+      ? this.#url(path).href
+      : undefined;
+  }
+
   #request(method: 'GET' | 'HEAD', path: string, signal: AbortSignal) {
+    return { url: this.#url(path), method, signal, ...this.#timeouts };
+  }
+
+  #url(path: string): URL {
     const url = new URL(this.#base);
     url.pathname = url.pathname.replace(/\/$/, '') + path;
-    return { url, method, signal, ...this.#timeouts };
+    return url;
   }
 
   async #refusal(response: UpstreamResponse): Promise<LarderError> {

@@ -20,6 +20,8 @@ export interface GoFetcher {
   fetch(path: string, signal: AbortSignal): Promise<Fetched>;
   /** Whether it is there, and its length in bytes where that can be known without its bytes. Throws as `fetch` does. */
   fetchSize(path: string, signal: AbortSignal): Promise<number | undefined>;
+  /** Where clients may ask for it by themselves; undefined where only Larder may, or nobody can. */
+  location?(path: string): string | undefined;
 }
 
 /** What one run makes of a version, beside its zip. */

@@ -32,8 +32,13 @@ export class VersionIndex {
     await this.#store.writeDocument(`${FOLDER}/${time.slice(0, 10)}/${name}`, Buffer.from(line));
   }
 
-  /** Answers `GET /index?since=&limit=`. Throws LarderError. */
-  async serve(req: IncomingMessage, res: ServerResponse, context: RequestContext): Promise<void> {
+  /** Answers `GET /index?since=&limit=` with the versions that are `shown`. Throws LarderError. */
+  async serve(
+    req: IncomingMessage,
+    res: ServerResponse,
+    context: RequestContext,
+    shown: (target: { module: string; version: string }) => boolean,
+  ): Promise<void> {
     const query = new URLSearchParams((req.url ?? '').split('?')[1] ?? '');
     const since = sinceOf(query.get('since'));
     const limit = limitOf(query.get('limit'));
@@ -45,12 +50,18 @@ export class VersionIndex {
         if (lines.length >= limit) break;
         if (entry.slice(0, since.length) < since) continue;
         const document = await this.#store.readDocument(`${FOLDER}/${day.slice(0, 10)}/${entry}`);
-        if (document) lines.push(Buffer.from(document).toString());
+        const line = document && Buffer.from(document).toString();
+        if (line !== undefined && shown(entryOf(line))) lines.push(line);
       }
     }
     const headers = { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' };
     sendSmall(res, context, { headers }, lines.join(''), req.method === 'HEAD');
   }
+}
+
+function entryOf(line: string): { module: string; version: string } {
+  const { Path: module, Version: version } = JSON.parse(line) as { Path: string; Version: string };
+  return { module, version };
 }
 
 function sinceOf(text: string | null): string {

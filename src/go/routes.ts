@@ -2,18 +2,27 @@
 // What is not its own is left to others: the function returns false.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Listener, Served } from '../engine/ports.ts';
-import type { PullThrough, ServedAnswer } from '../engine/pull-through.ts';
+import { LarderError } from '../engine/errors.ts';
+import type { ContentRequest } from '../engine/fill.ts';
+import type { Clock, Served } from '../engine/ports.ts';
+import {
+  notCached,
+  type Ask,
+  type PullThrough,
+  type ServedAnswer,
+} from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
-import { ClientAsk } from '../http/client-ask.ts';
 import { refuseLoop } from '../http/loop.ts';
 import { answerable, type OnMistake } from '../http/mistakes.ts';
-import { ClientSignal, serve } from '../http/serve.ts';
+import { ClientSignal, sendRedirect, serve } from '../http/serve.ts';
+import { AllowedAnswers } from './allowed-answers.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
 import { FileRequest, type ContentParts } from './content.ts';
 import { sendError, sendText } from './errors.ts';
+import { GoGate, type GoDecision } from './gate.ts';
 import type { VersionIndex } from './index-feed.ts';
-import { parseGoPath, type GoFileName, type GoName } from './names.ts';
+import { parseGoPath, type GoAnswerName, type GoFileName, type GoName } from './names.ts';
+import type { GoPolicy } from './rules.ts';
 import type { SumdbRoutes } from './sumdb-routes.ts';
 
 const CACHED_ONLY = '/cached-only/';
@@ -28,14 +37,18 @@ export interface GoParts {
   readonly sumdb: SumdbRoutes;
   readonly index: VersionIndex;
   readonly readAhead: 'none' | 'mod' | 'all';
+  readonly policy: GoPolicy;
+  /** Why nothing is ever fetched, in the words for a client, where that is so. */
+  readonly offline: string | undefined;
+  readonly clock: Clock;
   /** This server's name in `Via`. */
   readonly via: string;
-  readonly listener: Required<Listener>;
   /** Told of what should not have happened. */
   readonly onMistake: OnMistake;
 }
 
 export function goPlane(parts: GoParts): DataPlane {
+  const { pull, policy } = parts;
   const content: ContentParts = {
     ...parts.content,
     readAhead: (name) => {
@@ -44,18 +57,65 @@ export function goPlane(parts: GoParts): DataPlane {
       if (parts.readAhead === 'all') ahead({ ...name, ext: 'zip' });
     },
   };
-  const ahead = (name: GoFileName) => {
-    const ask = { fetch: true, signal: new AbortController().signal };
-    // nobody waits: a failure is the fill's own, and told by its listener
-    parts.pull.content(new FileRequest(content, name), ask).then(
+  const requestOf = (name: GoFileName) => new FileRequest(content, name);
+  const listOf = (module: string) =>
+    answerRequest(parts.answers, { kind: 'list', module }, policy.decide({ module }));
+  const { offline, clock } = parts;
+  const gate = new GoGate({ policy, offline, clock, pull, requestOf });
+  const allowed = new AllowedAnswers({ gate, pull, listOf, requestOf });
+
+  /** Fetches what nobody waits for. */
+  function ahead(name: GoFileName): void {
+    const ask: Ask = { mode: 'sync', signal: new AbortController().signal };
+    const request: ContentRequest = requestOf(name);
+    const fetched = gate.check(name, ask).then(() => pull.content(request, ask));
+    // a failure is the fill's own, and told by its listener
+    fetched.then(
       ({ body }) => {
         body.close();
       },
       () => undefined,
     );
-  };
+  }
+
+  async function file(exchange: Exchange, name: GoFileName, decision: GoDecision): Promise<void> {
+    const { req, res, context, client, ask } = exchange;
+    if (decision.minAgeMs > 0) await oldEnough(name, ask);
+    const request = requestOf(name);
+    const served = await (req.method === 'HEAD'
+      ? pull.head(request, ask)
+      : pull.content(request, ask));
+    if ('location' in served) sendRedirect(res, context, served);
+    else await send(req, res, context, client, name, served);
+  }
+
+  /** Throws LarderError `denied`; `not_cached` where its age is not known and may not be asked for now. */
+  async function oldEnough(name: GoFileName, ask: Ask): Promise<void> {
+    try {
+      await gate.check(name, ask);
+    } catch (error) {
+      const unknown = error instanceof LarderError && error.code === 'not_cached';
+      if (!unknown || ask.mode !== 'async') throw error;
+      ahead(name);
+      throw notCached(ask);
+    }
+  }
 
   async function answer(
+    exchange: Exchange,
+    name: GoAnswerName,
+    decision: GoDecision,
+  ): Promise<void> {
+    const { req, res, context, client, ask } = exchange;
+    const served = await pull.answer(answerRequest(parts.answers, name, decision), ask);
+    if ('location' in served) sendRedirect(res, context, served);
+    else {
+      const told = decision.selective ? await allowed.of(name, served, ask) : served;
+      await send(req, res, context, client, name, told);
+    }
+  }
+
+  async function handle(
     req: IncomingMessage,
     res: ServerResponse,
     path: string,
@@ -67,13 +127,12 @@ export function goPlane(parts: GoParts): DataPlane {
       refuseLoop(req, parts.via);
       const fetch = !path.startsWith(CACHED_ONLY);
       const own = fetch ? path : path.slice(CACHED_ONLY.length - 1);
-      const ask = new ClientAsk(fetch, client);
       if (path === '/index') {
-        await parts.index.serve(req, res, context);
+        await parts.index.serve(req, res, context, (target) => gate.allows(target));
         return;
       }
       if (own.startsWith('/sumdb/')) {
-        await parts.sumdb.serve(req, res, own, context, client, fetch);
+        await parts.sumdb.serve(req, res, own, context, client, gate.ask(fetch, client));
         return;
       }
       const name = parseGoPath(own);
@@ -81,16 +140,10 @@ export function goPlane(parts: GoParts): DataPlane {
         sendText(res, context, 404, 'not found: no path of the GOPROXY protocol', head);
         return;
       }
-      if (name.kind === 'file') {
-        const request = new FileRequest(content, name);
-        const served = await (head
-          ? parts.pull.head(request, ask)
-          : parts.pull.content(request, ask));
-        await send(req, res, context, client, name, served);
-        return;
-      }
-      const served = await parts.pull.answer(answerRequest(parts.answers, name), ask);
-      await send(req, res, context, client, name, served);
+      const decision = gate.admit(name);
+      const exchange = { req, res, context, client, ask: gate.ask(fetch, client, decision.mode) };
+      if (name.kind === 'file') await file(exchange, name, decision);
+      else await answer(exchange, name, decision);
     } catch (error) {
       if (res.closed) return;
       sendError(res, context, answerable(error, context, parts.onMistake), head);
@@ -106,9 +159,18 @@ export function goPlane(parts: GoParts): DataPlane {
       });
       return true;
     }
-    void answer(req, res, path, context);
+    void handle(req, res, path, context);
     return true;
   };
+}
+
+/** One request on its way through. */
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly context: RequestContext;
+  readonly client: ClientSignal;
+  readonly ask: Ask;
 }
 
 /** Anything with an `@` is meant for this protocol, however malformed. */

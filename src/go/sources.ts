@@ -53,6 +53,12 @@ export class Sources {
     return this.#stepsOf(module).length > 1;
   }
 
+  /** Where a client finds a path of a module by itself: at the first that is asked, where that is open to all. */
+  location(module: string, path: string): string | undefined {
+    const fetcher = this.#stepsOf(module)[0]?.fetcher ?? 'off';
+    return fetcher === 'off' ? undefined : fetcher.location?.(path);
+  }
+
   /**
    * Runs through the list until one step answers: past `,` on 404 and 410 alone, past `|` on any error. `preferred`
    * is asked first, as a version's files come from one source. Throws the last step's LarderError.

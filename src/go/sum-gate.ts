@@ -12,7 +12,7 @@ export interface SumGateParts {
   readonly database: SumdbClient | undefined;
   readonly policy: 'keep' | 'require';
   /** Names that are never looked up. */
-  readonly exempt: (module: string) => boolean;
+  readonly exempt: (module: string, version: string) => boolean;
   readonly listener: Required<Listener>;
 }
 
@@ -30,7 +30,7 @@ export class SumGate {
   begin(name: GoFileName, signal: AbortSignal): (sum: DownloadedSum) => Promise<void> {
     const { database, exempt, policy, listener } = this.#parts;
     const { module, version } = name;
-    if (database === undefined || exempt(module)) return () => Promise.resolve();
+    if (database === undefined || exempt(module, version)) return () => Promise.resolve();
     const lines = database.lookup(module, version, signal);
     lines.catch(() => undefined); // told when the download is compared
     return async (sum) => {

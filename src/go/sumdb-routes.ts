@@ -1,13 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import { memoryBody } from '../engine/memory-body.ts';
+import { notCached, type Ask } from '../engine/pull-through.ts';
 import type { RequestContext } from '../http/context.ts';
 import { serve, type ClientSignal, type Representation } from '../http/serve.ts';
 import { sendText } from './errors.ts';
+import type { GoPolicy } from './rules.ts';
 import type { CachedSumdb } from './sumdb-source.ts';
 import type { SumdbClient } from './sumdb/client.ts';
 import { parseSumdbPath, type SumdbPath } from './sumdb/paths.ts';
 import { isFull } from './sumdb/tile.ts';
+import { isCanonicalFor } from './version.ts';
 
 export interface SumdbProxied {
   readonly name: string;
@@ -20,10 +23,16 @@ const IMMUTABLE = 'max-age=31536000, immutable';
 /** `/sumdb/<name>/…`: the configured database, its answers verified on their way (go.dev/design/25530-sumdb). */
 export class SumdbRoutes {
   readonly #database: SumdbProxied | undefined;
-  readonly #exempt: (module: string) => boolean;
+  readonly #policy: GoPolicy;
+  readonly #exempt: (module: string, version: string) => boolean;
 
-  constructor(database: SumdbProxied | undefined, exempt: (module: string) => boolean) {
+  constructor(
+    database: SumdbProxied | undefined,
+    policy: GoPolicy,
+    exempt: (module: string, version: string) => boolean,
+  ) {
     this.#database = database;
+    this.#policy = policy;
     this.#exempt = exempt;
   }
 
@@ -34,7 +43,7 @@ export class SumdbRoutes {
     path: string,
     context: RequestContext,
     client: ClientSignal,
-    fetch: boolean,
+    ask: Pick<Ask, 'mode' | 'why'>,
   ): Promise<void> {
     const { database, below } = this.#find(path);
     const wanted = parseSumdbPath(below);
@@ -45,16 +54,22 @@ export class SumdbRoutes {
       sendText(res, context, 200, 'supported', req.method === 'HEAD');
       return;
     }
-    if (wanted.kind === 'lookup' && this.#exempt(wanted.module)) {
-      throw new LarderError('denied', 'this name is never looked up in a checksum database');
-    }
+    if (wanted.kind === 'lookup') this.#admit(wanted.module, wanted.version);
     // a newer head may be had: only who may not ask gets the one that is held
+    const fetch = ask.mode !== 'none';
     const asks = wanted.kind === 'latest' && fetch;
     const held = asks ? undefined : await database.source.held(wanted);
-    if (held === undefined && !fetch) throw notCached();
+    if (held === undefined && !fetch) throw notCached(ask);
     const bytes = held ?? (await this.#ask(database, wanted, client.signal));
     context.outcome = held ? 'hit' : 'miss';
     await serve(req, res, context, client, representation(wanted, bytes));
+  }
+
+  #admit(module: string, version: string): void {
+    const canonical = isCanonicalFor(module, version);
+    this.#policy.admit(canonical ? { module, version } : { module });
+    if (!this.#exempt(module, version)) return;
+    throw new LarderError('denied', 'this name is never looked up in a checksum database');
   }
 
   #find(path: string): { database: SumdbProxied; below: string } {
@@ -84,9 +99,6 @@ export class SumdbRoutes {
     }
   }
 }
-
-const notCached = () =>
-  new LarderError('not_cached', 'not in the store, and nothing may be fetched for this request');
 
 function representation(wanted: SumdbPath, bytes: Uint8Array): Representation {
   const isTile = wanted.kind === 'tile';

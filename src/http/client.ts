@@ -27,6 +27,8 @@ export interface UpstreamRequest {
   /** A redirected POST is not followed: what is in its body is for that server alone. */
   readonly method: 'GET' | 'HEAD' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
+  /** `manual`: a redirect is the answer. Default: it is followed. */
+  readonly redirects?: 'manual';
   /** Of a POST. Sent again with each try. */
   readonly body?: string;
   /** From the call to the first byte of the answer, all tries and redirects together, milliseconds. */
@@ -52,6 +54,8 @@ export interface ClientOptions {
   /** Name of this server in `Via`, by which it knows a request that came back to it. */
   readonly via: string;
   readonly listener: Required<Listener>;
+  /** Why nothing is ever sent, where that is so: then every request is refused as `not_cached`. */
+  readonly offline?: string | undefined;
 }
 
 export class UpstreamClient {
@@ -72,9 +76,11 @@ export class UpstreamClient {
 
   /**
    * Sends a request until there is an answer that is not to be tried again: any status but 500, 502, 503, 504, or the
-   * last of these. Throws LarderError `upstream_timeout`, `upstream_failed`, or the signal's reason.
+   * last of these. Throws LarderError `upstream_timeout`, `upstream_failed`, `not_cached`, or the signal's reason.
    */
   async send(request: UpstreamRequest, tries = TRIES): Promise<UpstreamResponse> {
+    const { offline } = this.#options;
+    if (offline !== undefined) throw new LarderError('not_cached', `not asked: ${offline}`);
     const late = () => timedOut(request.url, request.firstByteMs);
     return withDeadline(request.firstByteMs, late, request.signal, async (signal) => {
       for (let left = tries - 1; ; left--) {
@@ -104,7 +110,10 @@ export class UpstreamClient {
     for (let hops = 0; ; hops++) {
       const response = await this.#exchange({ ...request, url, headers }, signal);
       const location = response.headers['location'];
-      const follows = isRedirect(response.statusCode) && request.method !== 'POST';
+      const follows =
+        isRedirect(response.statusCode) &&
+        request.method !== 'POST' &&
+        request.redirects === undefined;
       if (!follows || typeof location !== 'string') {
         return {
           status: response.statusCode,
@@ -164,7 +173,7 @@ export const timedOut = (url: URL, ms: number): LarderError =>
   new LarderError('upstream_timeout', `fetch timed out: ${url.host} was silent for ${explain(ms)}`);
 
 const isTransient = (status: number) => status === 500 || (status >= 502 && status <= 504);
-const isRedirect = (status: number) =>
+export const isRedirect = (status: number): boolean =>
   status >= 301 && status <= 308 && status !== 304 && status !== 305 && status !== 306;
 
 function basicAuth(url: URL): Record<string, string> {

@@ -2,7 +2,7 @@
 // After the first byte a failure only breaks the connection.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Body, ContentRecord } from '../engine/ports.ts';
+import type { Body, ContentRecord, Redirected } from '../engine/ports.ts';
 import { chooseRange, notModified, type Validators } from './conditional.ts';
 import type { RequestContext } from './context.ts';
 
@@ -90,6 +90,17 @@ function breakOff(req: IncomingMessage, res: ServerResponse, size: number | unde
   res.destroy();
 }
 
+/** Answers that the client finds it elsewhere, for now. */
+export function sendRedirect(
+  res: ServerResponse,
+  context: RequestContext,
+  { outcome, location }: Redirected,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  context.outcome = outcome;
+  writeRedirect(res, context, 302, location, headers);
+}
+
 /** The address has a signature that reads for a while, and does so without a `Range` too: nobody is to keep it. */
 function redirect(
   res: ServerResponse,
@@ -98,7 +109,17 @@ function redirect(
   location: string,
 ): void {
   context.outcome = 'redirect';
-  res.writeHead(307, {
+  writeRedirect(res, context, 307, location, headers);
+}
+
+function writeRedirect(
+  res: ServerResponse,
+  context: RequestContext,
+  status: number,
+  location: string,
+  headers: Readonly<Record<string, string>> | undefined,
+): void {
+  res.writeHead(status, {
     'X-Request-Id': context.requestId,
     'X-Larder-Cache': context.outcome,
     'Cache-Control': 'no-store',

@@ -2,12 +2,14 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { headBody, memoryBody } from '../engine/memory-body.ts';
+import type { Freshness } from '../engine/freshness.ts';
 import type { ServedAnswer } from '../engine/pull-through.ts';
 import { serve } from '../http/serve.ts';
 import { digestText, type Digest } from './digest.ts';
 import { INDEX_TYPE, ofArtifactType, referrersRequest } from './referrers.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 import { STALE, type OciContent } from './serve-content.ts';
+import { storedTags } from './stored-tags.ts';
 import { pageOf, tagRequest, tagsRequest, targetOf, type ListPage } from './tags.ts';
 
 export class OciAnswers {
@@ -20,9 +22,14 @@ export class OciAnswers {
   }
 
   async tag(exchange: OciExchange, tag: string): Promise<void> {
-    const { content, pull, freshness } = this.#parts;
+    const { content, pull } = this.#parts;
     const { repository } = exchange;
-    const request = tagRequest(content.fetcherOf(repository), repository, tag, freshness);
+    const request = tagRequest(
+      content.fetcherOf(repository),
+      repository,
+      tag,
+      this.#freshness(exchange),
+    );
     for (let last = false; ; last = true) {
       const answer = await pull.answer(request, exchange.ask);
       try {
@@ -54,22 +61,31 @@ export class OciAnswers {
   }
 
   async tags(exchange: OciExchange): Promise<void> {
-    const { content, pull, freshness } = this.#parts;
+    const { content, pull } = this.#parts;
     const { repository, query } = exchange;
     const fetcher = content.fetcherOf(repository);
-    const request = tagsRequest(fetcher, repository, pageQuery(query), freshness);
+    const page = pageQuery(query);
+    const request = tagsRequest(fetcher, repository, page, this.#freshness(exchange), () =>
+      storedTags(this.#parts, repository, page),
+    );
     const answer = await pull.answer(request, exchange.ask);
     await this.#list(exchange, answer, pageOf(bytesOf(answer)), 'tags/list');
   }
 
   async referrers(exchange: OciExchange, digest: Digest): Promise<void> {
-    const { content, pull, freshness } = this.#parts;
+    const { content, pull } = this.#parts;
     const { repository, query } = exchange;
     const fetcher = content.fetcherOf(repository);
     const artifactType = query.get('artifactType');
     const page = new URLSearchParams(query);
     for (const name of ['ns', 'artifactType']) page.delete(name);
-    const request = referrersRequest(fetcher, repository, digest, page.toString(), freshness);
+    const request = referrersRequest(
+      fetcher,
+      repository,
+      digest,
+      page.toString(),
+      this.#parts.freshness,
+    );
     const answer = await pull.answer(request, exchange.ask);
     const listing = pageOf(bytesOf(answer));
     const path = `referrers/${digestText(digest)}`;
@@ -86,6 +102,12 @@ export class OciAnswers {
       path,
       filtered,
     );
+  }
+
+  #freshness({ decision }: OciExchange): Freshness {
+    const { freshness } = this.#parts;
+    const ttlMs = decision.rule?.tagTtlMs;
+    return ttlMs === undefined ? freshness : { ...freshness, ttlMs };
   }
 
   async #list(

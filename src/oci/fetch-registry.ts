@@ -1,6 +1,7 @@
 import { LarderError } from '../engine/errors.ts';
 import type { Fetched } from '../engine/ports.ts';
 import {
+  isRedirect,
   timedOut,
   type UpstreamClient,
   type UpstreamRequest,
@@ -8,6 +9,7 @@ import {
 } from '../http/client.ts';
 import { withDeadline } from '../http/deadline.ts';
 import { download, header, lengthOf, readAll, type Sender } from '../http/download.ts';
+import { nextHop } from '../http/redirect.ts';
 import { parseChallenges } from './challenge.ts';
 import { ACCEPT_MANIFESTS } from './manifest.ts';
 import { drain, refusal } from './refusals.ts';
@@ -103,6 +105,24 @@ export class RegistryFetcher {
     const response = await this.#expect200(sender, request);
     const { size, body } = download(sender, request, response, { digestDecides: true });
     return { size, body, source: this.source };
+  }
+
+  /** Where the registry sends whoever asks it for a blob; undefined where it serves the blob itself. */
+  async blobLocation(
+    repository: string,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
+    const response = await this.#sender(repository).send({ ...request, redirects: 'manual' });
+    const location = header(response, 'location');
+    if (isRedirect(response.status) && location !== undefined) {
+      await drain(response);
+      return (await nextHop(request.url, location, {})).url.href;
+    }
+    response.body.destroy();
+    if (response.status !== 200) throw refusal(this.#upstream.url.host, response);
+    return undefined;
   }
 
   /** Length in bytes, where it is told. */

@@ -13,6 +13,7 @@ import { sendEnvelope, sendOciError } from './errors.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 import { parseOciPath, type OciResource } from './names.ts';
 import { OciAnswers } from './answers.ts';
+import type { OciTarget } from './rules.ts';
 import { OciContent } from './serve-content.ts';
 import type { Repository } from './upstreams.ts';
 
@@ -39,14 +40,23 @@ export function ociPlane(parts: OciParts): DataPlane {
   }
 
   async function firstThatIsThere(
-    exchange: Omit<OciExchange, 'repository'>,
+    exchange: Omit<OciExchange, 'repository' | 'decision' | 'ask'>,
     [repository, ...others]: readonly Repository[],
   ): Promise<void> {
     if (repository === undefined) throw notOurs();
+    const { resource } = exchange.name;
+    const decision = parts.policy.admit(targetOf(repository, resource));
+    const mode = resource.kind === 'blob' ? decision.mode : 'sync';
+    const ask =
+      parts.offline === undefined
+        ? new ClientAsk(mode, exchange.client)
+        : new ClientAsk('none', exchange.client, parts.offline);
     try {
-      await answer({ ...exchange, repository });
+      await answer({ ...exchange, repository, decision, ask });
     } catch (error) {
-      const missing = error instanceof LarderError && error.code === 'not_found';
+      const missing =
+        error instanceof LarderError &&
+        (error.code === 'not_found' || (error.code === 'not_cached' && ask.mode === 'none'));
       if (!missing || others.length === 0 || exchange.res.headersSent) throw error;
       await firstThatIsThere(exchange, others);
     }
@@ -81,8 +91,7 @@ export function ociPlane(parts: OciParts): DataPlane {
       const namespaces = query.getAll('ns');
       const repositories = parts.upstreams.choose({ namespaces, name: name.name });
       const client = new ClientSignal(res);
-      const ask = new ClientAsk(true, client);
-      const exchange = { req, res, context, client, ask, name, query, head };
+      const exchange = { req, res, context, client, name, query, head };
       firstThatIsThere(exchange, repositories).catch((error: unknown) => {
         failed(error, { res, context, kind, head });
       });
@@ -101,6 +110,13 @@ interface Failed {
   readonly kind: OciResource['kind'] | undefined;
   readonly head: boolean;
 }
+
+/** What the rules decide on. What has a digest has no tag. */
+const targetOf = ({ upstream, path }: Repository, resource: OciResource): OciTarget => ({
+  host: upstream.name,
+  path,
+  tag: 'tag' in resource ? resource.tag : undefined,
+});
 
 const notOurs = (): LarderError =>
   new LarderError('not_found', 'this is no path of the distribution API', { outcome: 'bypass' });

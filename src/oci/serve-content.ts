@@ -2,9 +2,11 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { headBody, memoryBody } from '../engine/memory-body.ts';
-import type { Served } from '../engine/ports.ts';
+import type { Redirected, Served } from '../engine/ports.ts';
+import { notCached } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
-import { serve } from '../http/serve.ts';
+import { sendRedirect, serve } from '../http/serve.ts';
+import { OciBlobRequest } from './blob-request.ts';
 import { OciContentRequest } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
 import { contentKey } from './keys.ts';
@@ -31,8 +33,15 @@ export class OciContent {
   }
 
   async blob(exchange: OciExchange, digest: Digest): Promise<void> {
-    const served = await this.#get('blob', exchange, digest);
-    await this.#send(exchange, served, digest, BLOB);
+    const { pull, content } = this.#parts;
+    const { repository, ask, head } = exchange;
+    const request = new OciBlobRequest(content, repository, digest);
+    const served = await this.#granted(request, exchange, digest, () =>
+      head ? pull.head(request, ask) : pull.content(request, ask),
+    );
+    if ('location' in served)
+      sendRedirect(exchange.res, exchange.context, served, headersOf(exchange, digest));
+    else await this.#send(exchange, served, digest, BLOB);
   }
 
   async manifest(exchange: OciExchange, digest: Digest, byTag?: ByTag): Promise<void> {
@@ -40,7 +49,12 @@ export class OciContent {
       await this.#headManifest(exchange, digest);
       return;
     }
-    const served = await this.#get('manifest', exchange, digest);
+    const { pull, content } = this.#parts;
+    const { repository, ask, head } = exchange;
+    const request = new OciContentRequest('manifest', content, repository, digest);
+    const served = await this.#granted(request, exchange, digest, () =>
+      head ? pull.head(request, ask) : pull.content(request, ask),
+    );
     const known = served.record?.extra['mediaType'];
     if (known !== undefined) {
       await this.#send(exchange, served, digest, known, byTag);
@@ -58,20 +72,23 @@ export class OciContent {
   }
 
   /** From the store or the upstream; and nothing that this repository may not read. */
-  async #get(kind: 'manifest' | 'blob', exchange: OciExchange, digest: Digest): Promise<Served> {
-    const { pull, content } = this.#parts;
-    const { repository, ask, head } = exchange;
-    const request = new OciContentRequest(kind, content, repository, digest);
-    const pulled = () => (head ? pull.head(request, ask) : pull.content(request, ask));
-    const served = await pulled().catch((error: unknown) => {
+  async #granted<T extends Served | Redirected>(
+    request: OciContentRequest,
+    exchange: OciExchange,
+    digest: Digest,
+    pull: () => Promise<T>,
+  ): Promise<T> {
+    const { links } = this.#parts.content;
+    const served = await pull().catch((error: unknown) => {
       // whoever it joined may ask in the name of a repository that does not get it
       if (request.asked || !isRefusal(error)) throw error;
-      return pulled();
+      return pull();
     });
-    if (request.asked) return served;
+    if (request.asked || 'location' in served) return served;
     try {
       // asked last, as a fill of this repository that it joins has begun by now
-      if (!(await content.links.has(repository, digest))) await this.#grant(kind, exchange, digest);
+      if (!(await links.has(exchange.repository, digest)))
+        await this.#grant(request.kind, exchange, digest);
     } catch (error) {
       served.body.close();
       throw error;
@@ -80,7 +97,12 @@ export class OciContent {
   }
 
   /** Asks the upstream whether this repository holds a digest that is stored. Throws LarderError when it does not say so. */
-  #grant(kind: 'manifest' | 'blob', { repository }: OciExchange, digest: Digest): Promise<void> {
+  async #grant(
+    kind: 'manifest' | 'blob',
+    { repository, ask }: OciExchange,
+    digest: Digest,
+  ): Promise<void> {
+    if (ask.mode === 'none') throw notCached(ask);
     const { fetcherOf, links } = this.#parts.content;
     const text = digestText(digest);
     const key = `${repository.upstream.name}/${repository.path}@${text}`;
@@ -100,11 +122,12 @@ export class OciContent {
         .finally(() => this.#grants.delete(key));
       this.#grants.set(key, asking);
     }
-    return asking;
+    await asking;
   }
 
   async #headManifest(exchange: OciExchange, digest: Digest): Promise<void> {
-    const { repository, client } = exchange;
+    const { repository, client, ask } = exchange;
+    if (ask.mode === 'none') throw notCached(ask);
     const fetcher = this.#parts.content.fetcherOf(repository);
     const text = digestText(digest);
     const { contentType, size } = await fetcher.headManifest(repository.path, text, client.signal);
@@ -113,31 +136,35 @@ export class OciContent {
   }
 
   async #send(
-    { req, res, context, client, repository }: OciExchange,
+    exchange: OciExchange,
     { outcome, body, record, url }: Served,
     digest: Digest,
     contentType: string,
     byTag?: ByTag,
   ): Promise<void> {
+    const { req, res, context, client } = exchange;
     context.outcome = byTag === undefined || outcome === 'miss' ? outcome : byTag.outcome;
-    const text = digestText(digest);
     await serve(req, res, context, client, {
       body,
       record,
       contentType,
       cacheControl: byTag?.cacheControl ?? IMMUTABLE,
-      etag: `"${text}"`,
+      etag: `"${digestText(digest)}"`,
       // manifests are always answered here
       ...(url && contentType === BLOB && { url }),
       headers: {
-        'Docker-Content-Digest': text,
-        'Docker-Distribution-API-Version': 'registry/2.0',
-        'OCI-Namespace': repository.upstream.name,
+        ...headersOf(exchange, digest),
         ...(context.outcome === 'stale' && { Warning: STALE }),
       },
     });
   }
 }
+
+const headersOf = ({ repository }: OciExchange, digest: Digest) => ({
+  'Docker-Content-Digest': digestText(digest),
+  'Docker-Distribution-API-Version': 'registry/2.0',
+  'OCI-Namespace': repository.upstream.name,
+});
 
 /** What may be of the one repository in whose name it was asked: what its manifest says of the size, too. */
 const isRefusal = (error: unknown): boolean =>

@@ -89,10 +89,12 @@ export function tagsRequest(
   repository: Repository,
   query: string,
   freshness: Freshness,
+  fallback: () => Promise<AnswerBytes | undefined>,
 ): AnswerRequest {
   return {
     key: `${tagListFolder(repository)}/${queryKey(query)}`,
     freshness,
+    fallback,
     fetch: async (signal) => listing(fetcher, await fetcher.tags(repository.path, query, signal)),
   };
 }

@@ -324,8 +324,8 @@ export function engine(options: EngineOptions = {}) {
   return { store, clock, events, failures, fills, answers, pull, spoolDir };
 }
 
-export const online: Ask = { fetch: true, signal: never };
-export const offline: Ask = { fetch: false, signal: never };
+export const online: Ask = { mode: 'sync', signal: never };
+export const offline: Ask = { mode: 'none', signal: never };
 
 const freshness: Freshness = {
   ttlMs: 60_000,

@@ -146,7 +146,7 @@ describe('content', () => {
     const feed = new Feed();
     const one = content(key, feed);
     const client = new AbortController();
-    const gone = pull.content(one, { fetch: true, signal: client.signal });
+    const gone = pull.content(one, { mode: 'sync', signal: client.signal });
     const left = expect(gone).rejects.toThrow('the client left');
     await eventually('the fetch', () => one.fetches === 1);
     client.abort(new Error('the client left'));

@@ -1,0 +1,45 @@
+// The rules that are in force: read at the start, and again when asked to.
+
+import { messageOf } from '../engine/errors.ts';
+import { goPolicy, type GoPolicy } from '../go/rules.ts';
+import type { Logger } from '../observability/logger.ts';
+import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
+import type { Config } from './config.ts';
+import { readRules } from './rules-file.ts';
+
+export interface RulesInForce {
+  readonly go: GoPolicy;
+  readonly oci: OciPolicy;
+  /** Why nothing is ever fetched, in the words for a client, where that is so. */
+  readonly offline: string | undefined;
+  /** Reads the file again; a bad one changes nothing, and is logged. */
+  readonly reload: () => void;
+}
+
+/** Throws ConfigError for a bad file. */
+export function composeRules(
+  { rulesFile, mode, offline }: Pick<Config, 'rulesFile' | 'mode' | 'offline'>,
+  logger: Logger,
+): RulesInForce {
+  const go = goPolicy(mode);
+  const oci = ociPolicy(mode);
+  const read = (file: string) => {
+    const rules = readRules(file);
+    go.replace(rules.go);
+    oci.replace(rules.oci);
+    return { go: rules.go.length, oci: rules.oci.length };
+  };
+  const reload = () => {
+    if (rulesFile === undefined) {
+      logger.info('there is no LARDER_RULES_FILE to read again');
+      return;
+    }
+    try {
+      logger.info(read(rulesFile), 'the rules were read again');
+    } catch (error) {
+      logger.error({ reason: messageOf(error) }, 'the new rules are bad: the old ones stay');
+    }
+  };
+  if (rulesFile !== undefined) read(rulesFile);
+  return { go, oci, offline: offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined, reload };
+}

@@ -1,0 +1,120 @@
+// What may enter of Go modules, and how its misses are handled: asked by every endpoint and by all background work.
+
+import { LRUCache } from 'lru-cache';
+import { LarderError } from '../engine/errors.ts';
+import type { ContentRequest } from '../engine/fill.ts';
+import type { Decision, Mode } from '../engine/policy.ts';
+import type { Clock } from '../engine/ports.ts';
+import type { Ask, PullThrough } from '../engine/pull-through.ts';
+import { ClientAsk } from '../http/client-ask.ts';
+import { readAll } from '../http/download.ts';
+import type { ClientSignal } from '../http/serve.ts';
+import { MAX_INFO, parseInfo, type Info } from './info.ts';
+import type { GoFileName } from './names.ts';
+import type { GoPolicy, GoRule, GoTarget } from './rules.ts';
+
+export type GoDecision = Decision<GoRule>;
+
+export interface GoGateParts {
+  readonly policy: GoPolicy;
+  /** Why nothing is ever fetched, in the words for a client, where that is so. */
+  readonly offline: string | undefined;
+  readonly clock: Clock;
+  readonly pull: Pick<PullThrough, 'content'>;
+  readonly requestOf: (name: GoFileName) => ContentRequest;
+}
+
+/** Versions in memory of which it is known when they were published. */
+const KNOWN = 100_000;
+/** Versions of one list of which that is found out side by side. */
+const SIDE_BY_SIDE = 16;
+
+export class GoGate {
+  readonly #parts: GoGateParts;
+  readonly #known = new LRUCache<string, Info>({ max: KNOWN });
+
+  constructor(parts: GoGateParts) {
+    this.#parts = parts;
+  }
+
+  /** Throws LarderError `denied`. */
+  admit(target: GoTarget): GoDecision {
+    return this.#parts.policy.admit(target);
+  }
+
+  /** Whether a version may be shown, its age left aside. */
+  allows(target: GoTarget): boolean {
+    return this.#parts.policy.decide(target).denied === undefined;
+  }
+
+  /** How a request may be answered. `fetch`: whether its path allows that. */
+  ask(fetch: boolean, client: ClientSignal, mode: Mode = 'sync'): Ask {
+    const { offline } = this.#parts;
+    if (offline !== undefined) return new ClientAsk('none', client, offline);
+    return new ClientAsk(fetch ? mode : 'none', client);
+  }
+
+  /**
+   * Whether a version may enter: by its rule, and by the age that the rule wants. `info`: what its .info says, where that is
+   * at hand; else it is fetched, unless `ask` forbids that. Throws LarderError: `denied`, and what its .info fails with.
+   */
+  async check(target: Required<GoTarget>, ask: Ask, info?: Info): Promise<void> {
+    const { minAgeMs } = this.admit(target);
+    if (minAgeMs === 0) return;
+    const { timeMs } = info ?? (await this.#infoOf(target, ask));
+    const name = `${target.module}@${String(target.version)}`;
+    if (timeMs === undefined)
+      throw new LarderError(
+        'denied',
+        `${name} does not say when it was published, and a rule asks`,
+      );
+    const opens = timeMs + minAgeMs;
+    if (opens <= this.#parts.clock.now()) return;
+    throw new LarderError(
+      'denied',
+      `${name} is too young: a rule lets it in from ${new Date(opens).toISOString()} on`,
+    );
+  }
+
+  /** Those of a module's versions that may enter, in their order; not those of which the age cannot be found out. */
+  async allowed(module: string, versions: readonly string[], ask: Ask): Promise<string[]> {
+    const allowed = new Set<string>();
+    const left = versions.values();
+    const checkNext = async () => {
+      for (const version of left) {
+        try {
+          await this.check({ module, version }, ask);
+          allowed.add(version);
+        } catch (error) {
+          if (!(error instanceof LarderError) || isOwnTrouble(error)) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SIDE_BY_SIDE }, checkNext));
+    return versions.filter((version) => allowed.has(version));
+  }
+
+  async #infoOf({ module, version = '' }: GoTarget, ask: Ask): Promise<Info> {
+    const key = `${module}@${version}`;
+    const known = this.#known.get(key);
+    if (known) return known;
+    const { pull, requestOf } = this.#parts;
+    const request = requestOf({ kind: 'file', module, version, ext: 'info' });
+    const { body } = await pull.content(request, whole(ask));
+    try {
+      const info = parseInfo(await readAll(body.read(0, undefined, ask.signal), MAX_INFO));
+      this.#known.set(key, info);
+      return info;
+    } finally {
+      body.close();
+    }
+  }
+}
+
+/** The same for what is needed to judge: here now, or not at all. */
+export function whole({ mode, why, signal }: Ask): Ask {
+  return { mode: mode === 'none' || mode === 'async' ? 'none' : 'sync', why, signal };
+}
+
+const isOwnTrouble = ({ code }: LarderError): boolean =>
+  code === 'overloaded' || code === 'store_failed';
