@@ -50,8 +50,9 @@ export class OciAnswers {
     const { digest, mediaType, size } = targetOf(bytesOf(answer));
     content.links.tagged(exchange.repository, digest, tag);
     const byTag = { outcome: answer.outcome, cacheControl: maxAge(answer) };
-    const known = size !== undefined && mediaType !== undefined;
-    if (!exchange.head || !known || (await this.#content.isStored(digest))) {
+    // a manifest that may not be fetched is not there for HEAD either
+    const suffices = size !== undefined && mediaType !== undefined && exchange.ask.mode !== 'none';
+    if (!exchange.head || !suffices || (await this.#content.isStored(digest))) {
       await this.#content.manifest(exchange, digest, byTag);
       return;
     }

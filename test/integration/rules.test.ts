@@ -1,0 +1,359 @@
+// Rules at every endpoint of both protocols: what may not enter is never asked for and never served, whatever its spelling.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { rulesVerb } from '../../src/cli/rules-check.ts';
+import { startApp } from '../support/app.ts';
+import { request } from '../support/http.ts';
+import { imageIndex } from '../support/images.ts';
+import { expectEnvelope } from '../support/mirror.ts';
+import { startRegistry } from '../support/registry.ts';
+import { expectGoError, whenStored } from '../support/replies.ts';
+import { startSumdb } from '../support/sumdb.ts';
+import { atEnd, eventually, tempDir } from '../support/tmp.ts';
+import { startUpstream } from '../support/upstream.ts';
+
+const PSEUDO = 'v1.4.1-0.20240102030405-0123456789ab';
+
+function rulesFile(text = ''): { file: string; write: (text: string) => void } {
+  const file = join(tempDir(), 'rules.yaml');
+  const write = (content: string) => {
+    writeFileSync(file, content);
+  };
+  write(text);
+  return { file, write };
+}
+
+const escape = (text: string) => text.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
+const encodeAll = (text: string) =>
+  text.replace(/[a-z!]/g, (letter) => `%${letter.charCodeAt(0).toString(16)}`);
+
+describe('a module that is denied', async () => {
+  const upstream = await startUpstream();
+  const database = await startSumdb({ sums: upstream.sumsTemplate });
+  atEnd(() => database.close());
+  const module = 'example.com/Bad/mod';
+  upstream.add(module, 'v1.0.0');
+  upstream.name(module, 'main', 'v1.0.0');
+  upstream.add('example.com/good', 'v1.0.0');
+  const { file, write } = rulesFile();
+  const app = await startApp({
+    LARDER_GO_UPSTREAM: upstream.url,
+    LARDER_GO_SUMDB: database.setting,
+    LARDER_RULES_FILE: file,
+  });
+  const files = ['info', 'mod', 'zip'].map((ext) => `/@v/v1.0.0.${ext}`);
+  const all = [
+    ...files,
+    '/@v/list',
+    '/@latest',
+    '/@v/main.info',
+    '/@v/v1.info',
+    `/@v/${PSEUDO}.mod`,
+  ];
+  const lookup = (name: string) => `/sumdb/${database.name}/lookup/${name}@v1.0.0`;
+  const DENIED = /^it is not approved$/;
+
+  test('is there before', async () => {
+    for (const path of [...files, '/@v/list', '/@latest', '/@v/main.info'])
+      await whenStored(app.base, `/${escape(module)}${path}`);
+    expect((await request(app.base, lookup(escape(module)))).status).toBe(200);
+    await eventually('it is in the feed', async () =>
+      (await request(app.base, '/index')).text.includes(module),
+    );
+  });
+
+  test('is refused by every path and spelling, stored or not, and nobody is asked', async () => {
+    write(`go: [{ match: example.com/Bad, deny: it is not approved }]`);
+    app.reload();
+    upstream.clearLog();
+    const spellings = [escape(module), encodeAll(escape(module))];
+    const paths = spellings.flatMap((name) => [
+      ...all.map((path) => `/${name}${path}`),
+      lookup(name),
+    ]);
+    for (const path of paths) {
+      for (const prefix of ['', '/cached-only'])
+        expectGoError(await request(app.base, prefix + path), 403, DENIED);
+      const head = await request(app.base, path, { method: 'HEAD' });
+      expect([head.status, head.headers['x-larder-cache']]).toEqual([403, 'bypass']);
+      expect(head.headers['cache-control']).toBe('no-store');
+    }
+    expect((await request(app.base, '/index')).text).not.toContain(module);
+    expect(upstream.log).toEqual([]);
+    expect((await request(app.base, '/example.com/good/@v/v1.0.0.mod')).status).toBe(200);
+  });
+
+  test('stays so when the new rules are bad, which is logged', async () => {
+    write('go: [{ match: example.com/Bad, deny: }]');
+    app.reload();
+    expect(app.lines.at(-1)).toMatchObject({ msg: 'the new rules are bad: the old ones stay' });
+    expect(String(app.lines.at(-1)?.['reason'])).toContain(`${file}:1: go rule 1, deny`);
+    expectGoError(await request(app.base, `/${escape(module)}/@v/list`), 403, DENIED);
+  });
+
+  test('is there again when the rules let it in', async () => {
+    write('');
+    app.reload();
+    for (const path of all.slice(0, -2))
+      expect((await request(app.base, `/${escape(module)}${path}`)).status).toBe(200);
+  });
+});
+
+describe('versions that are denied', async () => {
+  const upstream = await startUpstream();
+  const versions = ['v1.3.0', 'v1.4.0-rc.1', 'v1.4.0', 'v1.5.0', 'v1.20.0'];
+  for (const version of versions) upstream.add('example.com/m', version);
+  upstream.name('example.com/m', 'old', 'v1.3.0');
+  upstream.name('example.com/m', 'new', 'v1.5.0');
+  upstream.add('example.com/young', 'v0.0.0-20240102030405-0123456789ab');
+  const { file } = rulesFile(`
+go:
+  - { match: example.com/m, versions: "<v1.4.0", deny: use v1.4.0 or later }
+  - { match: example.com/m, versions: ">v1.5.0", deny: not yet }
+  - { match: example.com/young, versions: v0.0, deny: no untagged ones }
+  - { match: example.com/only, versions: v1.2, allow: true }
+  - { match: example.com/only, deny: only v1.2 }
+`);
+  for (const version of ['v1.2.0', 'v1.2.1-rc.1', 'v1.20.0', 'v1.3.0'])
+    upstream.add('example.com/only', version);
+  const app = await startApp({
+    LARDER_GO_UPSTREAM: upstream.url,
+    LARDER_RULES_FILE: file,
+    LARDER_GO_READ_AHEAD: 'all',
+    LARDER_MODE: 'sync',
+  });
+  const get = (path: string) => request(app.base, `/example.com/${path}`);
+
+  test('are left out of lists, and @latest is the newest of the others', async () => {
+    expect((await get('m/@v/list')).text).toBe('v1.4.0\nv1.5.0\n');
+    expect(JSON.parse((await get('m/@latest')).text)).toMatchObject({ Version: 'v1.5.0' });
+    expect((await get('only/@v/list')).text).toBe('v1.2.0\nv1.2.1-rc.1\n');
+    expect(JSON.parse((await get('only/@latest')).text)).toMatchObject({ Version: 'v1.2.0' });
+  });
+
+  test('are refused themselves, and nobody is asked for them, read-ahead included', async () => {
+    upstream.clearLog();
+    for (const ext of ['info', 'mod', 'zip']) {
+      expectGoError(await get(`m/@v/v1.4.0-rc.1.${ext}`), 403, /^use v1\.4\.0 or later$/);
+      expectGoError(await get(`m/@v/v1.20.0.${ext}`), 403, /^not yet$/);
+      expectGoError(await get(`only/@v/v1.3.0.${ext}`), 403, /^only v1\.2$/);
+    }
+    expect(upstream.log).toEqual([]);
+    expect((await get('m/@v/v1.4.0.zip')).status).toBe(200);
+    expect((await get('only/@v/v1.2.1-rc.1.zip')).status).toBe(200);
+  });
+
+  test('are refused by the name of a branch too', async () => {
+    expectGoError(await get('m/@v/old.info'), 403, /^use v1\.4\.0 or later$/);
+    expect(JSON.parse((await get('m/@v/new.info')).text)).toMatchObject({ Version: 'v1.5.0' });
+    upstream.clearLog();
+    expectGoError(await get('m/@v/old.mod'), 400);
+    expect(upstream.requests(/v1\.3\.0/)).toEqual([]);
+  });
+
+  test('@latest is refused where there is no other', async () => {
+    expectGoError(await get('young/@latest'), 403, /^no untagged ones$/);
+    expect((await get('young/@v/list')).text).toBe('');
+  });
+
+  test('are in no list or @latest that clients are redirected to', async () => {
+    const redirecting = await startApp({
+      LARDER_GO_UPSTREAM: upstream.url,
+      LARDER_RULES_FILE: file,
+      LARDER_MODE: 'redirect',
+    });
+    const reply = await request(redirecting.base, '/example.com/m/@v/list');
+    expect(reply.text).toBe('v1.4.0\nv1.5.0\n');
+    expect((await request(redirecting.base, '/example.com/m/@v/old.info')).status).toBe(403);
+    expect((await request(redirecting.base, '/example.com/m/@v/v1.4.0.zip')).status).toBe(302);
+    expect((await request(redirecting.base, '/example.com/m/@v/v1.3.0.zip')).status).toBe(403);
+  });
+});
+
+describe('images that are denied', async () => {
+  const registry = await startRegistry();
+  const bad = registry.addImage('team/bad', 'v1', { layers: ['bytes of bad'] });
+  const good = registry.addImage('team/good', 'v1', { layers: ['bytes of good'] });
+  registry.addManifest('team/good', 'v2', good.bytes, good.mediaType);
+  const index = imageIndex({ amd64: bad });
+  const indexed = registry.addManifest('team/bad', 'all', index.bytes, index.mediaType);
+  registry.addImage('library/plain', 'v1', { layers: ['x'] });
+  const { file, write } = rulesFile();
+  const app = await startApp({
+    LARDER_OCI_UPSTREAMS: `main.test=${registry.url},docker.io=${registry.url}`,
+    LARDER_RULES_FILE: file,
+  });
+  const layer = bad.layers[0]?.digest ?? '';
+  const paths = [
+    'manifests/v1',
+    'manifests/all',
+    'manifests/unknown',
+    `manifests/${bad.digest}`,
+    `manifests/${indexed.digest}`,
+    `blobs/${layer}`,
+    'tags/list',
+    'tags/list?n=1',
+    `referrers/${bad.digest}`,
+  ];
+
+  test('are refused by every path, stored or not, and nobody is asked', async () => {
+    for (const path of ['manifests/v1', `blobs/${layer}`])
+      await whenStored(app.base, `/v2/team/bad/${path}`);
+    write(`oci: [{ match: main.test/team/bad, deny: it is not approved }]`);
+    app.reload();
+    registry.clearLog();
+    for (const path of paths) {
+      for (const name of ['team/bad', 'main.test/team/bad', 'team/b%61d']) {
+        const reply = await request(app.base, `/v2/${name}/${path}`);
+        expectEnvelope(reply, 403, 'DENIED');
+        expect(reply.text).toContain('it is not approved');
+        const head = await request(app.base, `/v2/${name}/${path}`, { method: 'HEAD' });
+        expect(head.status).toBe(403);
+      }
+      const separator = path.includes('?') ? '&' : '?';
+      const spaced = await request(app.base, `/v2/team/bad/${path}${separator}ns=MAIN.test`);
+      expect(spaced.status).toBe(403);
+    }
+    expect(registry.log).toEqual([]);
+    expect((await request(app.base, '/v2/team/good/manifests/v1')).status).toBe(200);
+  });
+
+  test('a tag is denied alone, what has a digest is not', async () => {
+    write(`oci: [{ match: "main.test/team/good:v1", deny: use v2 }]`);
+    app.reload();
+    expectEnvelope(await request(app.base, '/v2/team/good/manifests/v1'), 403, 'DENIED');
+    for (const reference of ['v2', good.digest])
+      expect((await request(app.base, `/v2/team/good/manifests/${reference}`)).status).toBe(200);
+  });
+
+  test('an official image of Docker Hub is denied in all of its spellings', async () => {
+    for (const match of ['docker.io/plain', 'docker.io/library/plain', 'index.docker.io/plain']) {
+      write(`oci: [{ match: ${match}, deny: no }]`);
+      app.reload();
+      registry.clearLog();
+      for (const name of [
+        'docker.io/plain',
+        'docker.io/library/plain',
+        'registry-1.docker.io/plain',
+      ])
+        expectEnvelope(await request(app.base, `/v2/${name}/manifests/v1`), 403, 'DENIED');
+      expect((await request(app.base, '/v2/plain/manifests/v1?ns=docker.io')).status).toBe(403);
+      expect(registry.log).toEqual([]);
+    }
+  });
+});
+
+test('for any rules and names, every endpoint decides as larder rules check does', async () => {
+  const upstream = await startUpstream();
+  const registry = await startRegistry();
+  const database = await startSumdb({ sums: upstream.sumsTemplate });
+  atEnd(() => database.close());
+  const modules = ['example.com/a', 'example.com/a/sub', 'example.com/Up', 'other.test/c'];
+  const versions = ['v1.0.0', 'v1.4.0-rc.1', 'v1.4.0', 'v1.20.0'];
+  for (const module of modules) {
+    for (const version of [...versions, PSEUDO]) upstream.add(module, version);
+    upstream.name(module, 'main', 'v1.4.0');
+  }
+  const repositories = ['team/app', 'team/app/sub', 'other'];
+  const tags = ['1', '1.2', 'latest'];
+  const digests = new Map<string, string>();
+  for (const repository of repositories)
+    for (const tag of tags)
+      digests.set(
+        `${repository}:${tag}`,
+        registry.addImage(repository, tag, { layers: [repository, tag] }).digest,
+      );
+  const { file, write } = rulesFile();
+  const app = await startApp({
+    LARDER_GO_UPSTREAM: upstream.url,
+    LARDER_GO_SUMDB: database.setting,
+    LARDER_OCI_UPSTREAMS: `main.test=${registry.url}`,
+    LARDER_RULES_FILE: file,
+    LARDER_LIST_TTL: '1h',
+    LARDER_TAG_TTL: '1h',
+  });
+  const status = async (path: string, method = 'GET') =>
+    (await request(app.base, path, { method })).status;
+
+  const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: undefined });
+  const goRule = fc.record({
+    match: fc.constantFrom('*', 'example.com', 'example.com/a', '*/Up', '*/*/sub', 'other.test/?'),
+    versions: maybe(fc.constantFrom('<v1.4.0', 'v1.4', '>=v1.4.0', 'v1', '=v1.20.0', '^v1.4.0')),
+    deny: maybe(fc.constantFrom('no', 'never')),
+  });
+  const ociRule = fc.record({
+    match: fc.constantFrom(
+      '*',
+      'main.test',
+      'main.test/team',
+      'main.test/team/app:1*',
+      '*:latest',
+      'main.test/o*:1',
+    ),
+    deny: maybe(fc.constantFrom('no', 'never')),
+  });
+  const rules = fc.record({
+    go: fc.array(goRule, { maxLength: 4 }),
+    oci: fc.array(ociRule, { maxLength: 4 }),
+  });
+
+  await fc.assert(
+    fc.asyncProperty(rules, async (content) => {
+      write(JSON.stringify(content));
+      app.reload();
+      const isAllowed = (name: string) => {
+        const { code, text } = rulesVerb(['check', file, '--json', name]);
+        expect(code).toBe(0);
+        return (JSON.parse(text) as { decision: string }).decision === 'allow';
+      };
+      for (const module of modules) {
+        upstream.clearLog();
+        const path = `/${escape(module)}`;
+        const whole = isAllowed(`go:${module}`);
+        const allowed = versions.filter((version) => isAllowed(`go:${module}@${version}`));
+        for (const version of [...versions, PSEUDO]) {
+          const expected = isAllowed(`go:${module}@${version}`) ? 200 : 403;
+          const file = `${path}/@v/${version}`;
+          for (const ext of ['.info', '.mod', '.zip'])
+            expect(await status(file + ext)).toBe(expected);
+          expect(await status(`${file}.mod`, 'HEAD')).toBe(expected);
+          expect(await status(encodeAll(`${file}.info`))).toBe(expected);
+          if (expected === 403) expect(await status(`/cached-only${file}.zip`)).toBe(403);
+          if (version !== PSEUDO)
+            expect(await status(`/sumdb/${database.name}/lookup${path}@${version}`)).toBe(expected);
+          if (expected === 403) expect(upstream.requests(`${path}/@v/${version}.mod`)).toEqual([]);
+        }
+        const list = await request(app.base, `${path}/@v/list`);
+        expect(list.status).toBe(whole ? 200 : 403);
+        if (whole) expect(list.text).toBe(allowed.map((version) => `${version}\n`).join(''));
+        const latest = await request(app.base, `${path}/@latest`);
+        const newest = allowed.filter((version) => !version.includes('-')).at(-1) ?? allowed.at(-1);
+        expect(latest.status).toBe(whole && newest !== undefined ? 200 : 403);
+        if (latest.status === 200) expect(latest.text).toContain(`"${String(newest)}"`);
+        expect(await status(`${path}/@v/main.info`)).toBe(
+          whole && allowed.includes('v1.4.0') ? 200 : 403,
+        );
+        if (!whole) expect(upstream.log).toEqual([]);
+      }
+      for (const repository of repositories) {
+        registry.clearLog();
+        const path = `/v2/${repository}`;
+        const whole = isAllowed(`oci:main.test/${repository}`) ? 200 : 403;
+        for (const tag of tags) {
+          const expected = isAllowed(`oci:main.test/${repository}:${tag}`) ? 200 : 403;
+          for (const method of ['GET', 'HEAD'])
+            expect(await status(`${path}/manifests/${tag}`, method)).toBe(expected);
+          if (expected === 403) expect(registry.requests(`${path}/manifests/${tag}`)).toEqual([]);
+          const digest = digests.get(`${repository}:${tag}`) ?? '';
+          expect(await status(`${path}/manifests/${digest}`)).toBe(whole);
+          expect(await status(`${path}/referrers/${digest}`)).toBe(whole);
+        }
+        expect(await status(`${path}/tags/list`)).toBe(whole);
+      }
+    }),
+    { numRuns: 40 },
+  );
+}, 120_000);
