@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
-import { systemClock, type Listener, type Store } from '../engine/ports.ts';
+import type { Clock, Listener, Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
@@ -28,6 +28,7 @@ export interface SharedParts {
   readonly pull: PullThrough;
   /** Of purges, which links are to forget. */
   readonly announcements: Announcements;
+  readonly clock: Clock;
   readonly client: UpstreamClient;
   readonly listener: Required<Listener>;
   readonly rules: RulesInForce;
@@ -47,7 +48,18 @@ export interface OciSide {
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
   { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
-  { store, answers, pull, announcements, client, listener, rules, via, onMistake }: SharedParts,
+  {
+    store,
+    answers,
+    pull,
+    announcements,
+    clock,
+    client,
+    listener,
+    rules,
+    via,
+    onMistake,
+  }: SharedParts,
 ): OciSide {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
@@ -57,7 +69,7 @@ export function composeOci(
     credentials: credentials(oci.authFile),
     realms: parseRealms(oci.realms),
     timeouts,
-    clock: systemClock,
+    clock,
   });
   const registries = parseOciUpstreams(oci.upstreams);
   const fetchers = new Map(
@@ -83,6 +95,7 @@ export function composeOci(
       },
     },
     policy: rules.oci,
+    clock,
     offline: rules.offline,
     freshness: { ttlMs: tagTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs },
     via,

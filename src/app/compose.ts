@@ -208,6 +208,7 @@ export async function compose(
     answers,
     pull,
     announcements,
+    clock,
     client,
     listener,
     rules,

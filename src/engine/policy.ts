@@ -127,3 +127,24 @@ export class Policy<Name, R extends Rule> {
     };
   }
 }
+
+/** The last moment that a Date can be. */
+const LAST_MS = 8.64e15;
+
+/**
+ * Whether something is as old as its rule wants. `publishedMs`: since the epoch; undefined when it does not say. Throws
+ * LarderError `denied`.
+ */
+export function refuseYoung(
+  name: string,
+  publishedMs: number | undefined,
+  minAgeMs: number,
+  now: number,
+): void {
+  if (publishedMs === undefined)
+    throw new LarderError('denied', `${name} does not say when it was published, and a rule asks`);
+  const opens = Math.min(publishedMs + minAgeMs, LAST_MS);
+  if (opens <= now) return;
+  const from = new Date(opens).toISOString();
+  throw new LarderError('denied', `${name} is too young: a rule lets it in from ${from} on`);
+}

@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { LarderError } from '../engine/errors.ts';
 import type { ContentRequest } from '../engine/fill.ts';
-import type { Decision, Mode } from '../engine/policy.ts';
+import { refuseYoung, type Decision, type Mode } from '../engine/policy.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Ask, PullThrough } from '../engine/pull-through.ts';
 import { ClientAsk } from '../http/client-ask.ts';
@@ -21,6 +21,7 @@ export interface GoGateParts {
   readonly offline: string | undefined;
   readonly clock: Clock;
   readonly pull: Pick<PullThrough, 'content'>;
+  /** A file that is fetched by itself. */
   readonly requestOf: (name: GoFileName) => ContentRequest;
 }
 
@@ -56,24 +57,16 @@ export class GoGate {
 
   /**
    * Whether a version may enter: by its rule, and by the age that the rule wants. `info`: what its .info says, where that is
-   * at hand; else it is fetched, unless `ask` forbids that. Throws LarderError: `denied`, and what its .info fails with.
+   * at hand; else it is fetched, unless `ask` forbids that: then the result is true. Throws LarderError: `denied`, and what its
+   * .info fails with.
    */
-  async check(target: Required<GoTarget>, ask: Ask, info?: Info): Promise<void> {
+  async check(target: Required<GoTarget>, ask: Ask, info?: Info): Promise<boolean> {
     const { minAgeMs } = this.admit(target);
-    if (minAgeMs === 0) return;
-    const { timeMs } = info ?? (await this.#infoOf(target, ask));
+    if (minAgeMs === 0) return false;
+    const { timeMs, isNew } = info ? { ...info, isNew: false } : await this.#infoOf(target, ask);
     const name = `${target.module}@${String(target.version)}`;
-    if (timeMs === undefined)
-      throw new LarderError(
-        'denied',
-        `${name} does not say when it was published, and a rule asks`,
-      );
-    const opens = timeMs + minAgeMs;
-    if (opens <= this.#parts.clock.now()) return;
-    throw new LarderError(
-      'denied',
-      `${name} is too young: a rule lets it in from ${new Date(opens).toISOString()} on`,
-    );
+    refuseYoung(name, timeMs, minAgeMs, this.#parts.clock.now());
+    return isNew;
   }
 
   /** Those of a module's versions that may enter, in their order; not those of which the age cannot be found out. */
@@ -94,17 +87,17 @@ export class GoGate {
     return versions.filter((version) => allowed.has(version));
   }
 
-  async #infoOf({ module, version = '' }: GoTarget, ask: Ask): Promise<Info> {
+  async #infoOf({ module, version = '' }: GoTarget, ask: Ask): Promise<Info & { isNew: boolean }> {
     const key = `${module}@${version}`;
     const known = this.#known.get(key);
-    if (known) return known;
+    if (known) return { ...known, isNew: false };
     const { pull, requestOf } = this.#parts;
     const request = requestOf({ kind: 'file', module, version, ext: 'info' });
-    const { body } = await pull.content(request, whole(ask));
+    const { body, outcome } = await pull.content(request, whole(ask));
     try {
       const info = parseInfo(await readAll(body.read(0, undefined, ask.signal), MAX_INFO));
       this.#known.set(key, info);
-      return info;
+      return { ...info, isNew: outcome === 'miss' };
     } finally {
       body.close();
     }

@@ -58,11 +58,14 @@ export function goPlane(parts: GoParts): DataPlane {
     },
   };
   const requestOf = (name: GoFileName) => new FileRequest(content, name);
+  // what is fetched to judge is not what somebody wants
+  const alone = { ...content, readAhead: () => undefined };
+  const judged = (name: GoFileName) => new FileRequest(alone, name);
   const listOf = (module: string) =>
     answerRequest(parts.answers, { kind: 'list', module }, policy.decide({ module }));
   const { offline, clock } = parts;
-  const gate = new GoGate({ policy, offline, clock, pull, requestOf });
-  const allowed = new AllowedAnswers({ gate, pull, listOf, requestOf });
+  const gate = new GoGate({ policy, offline, clock, pull, requestOf: judged });
+  const allowed = new AllowedAnswers({ gate, pull, listOf, requestOf: judged });
 
   /** Fetches what nobody waits for. */
   function ahead(name: GoFileName): void {
@@ -80,7 +83,10 @@ export function goPlane(parts: GoParts): DataPlane {
 
   async function file(exchange: Exchange, name: GoFileName, decision: GoDecision): Promise<void> {
     const { req, res, context, client, ask } = exchange;
-    if (decision.minAgeMs > 0) await oldEnough(name, ask);
+    if (decision.minAgeMs > 0) {
+      const isNew = await oldEnough(name, ask);
+      if (isNew && name.ext === 'info') content.readAhead(name);
+    }
     const request = requestOf(name);
     const served = await (req.method === 'HEAD'
       ? pull.head(request, ask)
@@ -89,10 +95,13 @@ export function goPlane(parts: GoParts): DataPlane {
     else await send(req, res, context, client, name, served);
   }
 
-  /** Throws LarderError `denied`; `not_cached` where its age is not known and may not be asked for now. */
-  async function oldEnough(name: GoFileName, ask: Ask): Promise<void> {
+  /**
+   * True when its .info was fetched to know it. Throws LarderError `denied`; `not_cached` where its age is not known and may not be asked
+   * for now.
+   */
+  async function oldEnough(name: GoFileName, ask: Ask): Promise<boolean> {
     try {
-      await gate.check(name, ask);
+      return await gate.check(name, ask);
     } catch (error) {
       const unknown = error instanceof LarderError && error.code === 'not_cached';
       if (!unknown || ask.mode !== 'async') throw error;

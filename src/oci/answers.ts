@@ -50,8 +50,10 @@ export class OciAnswers {
     const { digest, mediaType, size } = targetOf(bytesOf(answer));
     content.links.tagged(exchange.repository, digest, tag);
     const byTag = { outcome: answer.outcome, cacheControl: maxAge(answer) };
-    // a manifest that may not be fetched is not there for HEAD either
-    const suffices = size !== undefined && mediaType !== undefined && exchange.ask.mode !== 'none';
+    // a manifest that may not be fetched is not there for HEAD either, and one is read to know its age
+    const { ask, decision } = exchange;
+    const mayTell = ask.mode !== 'none' && decision.minAgeMs === 0;
+    const suffices = size !== undefined && mediaType !== undefined && mayTell;
     if (!exchange.head || !suffices || (await this.#content.isStored(digest))) {
       await this.#content.manifest(exchange, digest, byTag);
       return;

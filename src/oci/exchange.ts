@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Answers } from '../engine/answers.ts';
 import type { Freshness } from '../engine/freshness.ts';
 import type { Decision } from '../engine/policy.ts';
-import type { Store } from '../engine/ports.ts';
+import type { Clock, Store } from '../engine/ports.ts';
 import type { Ask, PullThrough } from '../engine/pull-through.ts';
 import type { RequestContext } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
@@ -20,6 +20,7 @@ export interface OciParts {
   readonly upstreams: OciUpstreams;
   readonly freshness: Freshness;
   readonly policy: OciPolicy;
+  readonly clock: Clock;
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
   /** Name of this server in `Via`. */

@@ -25,6 +25,15 @@ export interface Descriptor {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
+  /** What it is for, where an index says it. */
+  readonly platform?: Platform;
+}
+
+/** As far as Larder looks at it. */
+interface Platform {
+  readonly os: string | undefined;
+  readonly architecture: string | undefined;
+  readonly variant: string | undefined;
 }
 
 export interface Manifest {
@@ -98,8 +107,19 @@ function descriptor(value: unknown, where: string): Descriptor {
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     throw bad(`an entry of its ${where} has no size`);
   }
-  return { mediaType: text(value['mediaType']) ?? 'application/octet-stream', digest, size };
+  const mediaType = text(value['mediaType']) ?? 'application/octet-stream';
+  const platform = platformOf(value['platform']);
+  return { mediaType, digest, size, ...(platform && { platform }) };
 }
+
+const platformOf = (value: unknown): Platform | undefined =>
+  isObject(value)
+    ? {
+        os: text(value['os']),
+        architecture: text(value['architecture']),
+        variant: text(value['variant']),
+      }
+    : undefined;
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;

@@ -6,6 +6,7 @@ import type { Redirected, Served } from '../engine/ports.ts';
 import { notCached } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
 import { sendRedirect, serve } from '../http/serve.ts';
+import { ImageAges } from './ages.ts';
 import { OciBlobRequest } from './blob-request.ts';
 import { OciContentRequest } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
@@ -25,11 +26,13 @@ export interface ByTag {
 
 export class OciContent {
   readonly #parts: OciParts;
+  readonly #ages: ImageAges;
   /** Questions to upstreams whether a repository holds what is stored already, by link. */
   readonly #grants = new Map<string, Promise<void>>();
 
   constructor(parts: OciParts) {
     this.#parts = parts;
+    this.#ages = new ImageAges(parts);
   }
 
   async blob(exchange: OciExchange, digest: Digest): Promise<void> {
@@ -45,6 +48,7 @@ export class OciContent {
   }
 
   async manifest(exchange: OciExchange, digest: Digest, byTag?: ByTag): Promise<void> {
+    await this.#ages.check(exchange, digest);
     if (exchange.head && !(await this.isStored(digest))) {
       await this.#headManifest(exchange, digest);
       return;

@@ -15,6 +15,8 @@ export interface ImageOptions {
   readonly artifactType?: string;
   readonly subject?: Image;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** When its config says that it was made, RFC 3339. Default: it does not. */
+  readonly created?: string;
 }
 
 export interface Image {
@@ -38,12 +40,18 @@ const descriptor = ({ digest, mediaType, body }: Stored) => ({
 });
 
 /** The manifest of an OCI image, with its blobs. */
-export function imageManifest({ layers, artifactType, subject, annotations }: ImageOptions): Image {
+export function imageManifest({
+  layers,
+  artifactType,
+  subject,
+  annotations,
+  created,
+}: ImageOptions): Image {
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const blobs = layers.map((layer) => stored('application/vnd.oci.image.layer.v1.tar', layer));
   const config = stored(
     'application/vnd.oci.image.config.v1+json',
-    JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' } }),
+    JSON.stringify({ created, architecture: 'amd64', os: 'linux', rootfs: { type: 'layers' } }),
   );
   const manifest = {
     schemaVersion: 2,
