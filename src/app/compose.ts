@@ -36,6 +36,7 @@ import { PeerClient, peerPlane } from '../http/peers.ts';
 import { ociDoor } from '../oci/door.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { composeAdmission } from './compose-admission.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
 import { composeAuth } from './compose-auth.ts';
 import { composeLock } from './compose-lock.ts';
@@ -84,6 +85,10 @@ export async function compose(
   const told = await composeAnnouncements(locks.redis, config.s3 && store, listener);
   const { announcements } = told;
   const peers = config.peer && new PeerClient(config.peer.secret);
+  const via = `larder-${randomUUID().slice(0, 8)}`;
+  const userAgent = `larder/${readBuild().version}`;
+  const client = new UpstreamClient({ userAgent, via, listener, offline: rules.offline });
+  const admission = composeAdmission(config.admission, client, logger);
   const failures = new Failures(clock, config.negativeTtlMs);
   const fills = new Fills(
     {
@@ -91,6 +96,7 @@ export async function compose(
       lock,
       peers,
       listener,
+      admission,
       spoolDir: config.spoolDir,
       fillTimeoutMs: deadline(config.fillTimeoutMs),
       now: clock.now,
@@ -115,9 +121,6 @@ export async function compose(
     ...(expiries && { tellExpired: (key: string) => expiries.tell(key) }),
   });
 
-  const via = `larder-${randomUUID().slice(0, 8)}`;
-  const userAgent = `larder/${readBuild().version}`;
-  const client = new UpstreamClient({ userAgent, via, listener, offline: rules.offline });
   const timeouts = {
     firstByteMs: deadline(config.go.firstByteTimeoutMs),
     stallMs: deadline(config.stallTimeoutMs),
@@ -183,7 +186,7 @@ export async function compose(
   };
   const go = goPlane({
     pull,
-    content: { pull, sources, zips, sums, made: new MadeVersions(store) },
+    content: { pull, sources, zips, sums, admission, made: new MadeVersions(store) },
     answers: { store, sources, freshness },
     sumdb: new SumdbRoutes(database, rules.go, exempt),
     index,
@@ -247,7 +250,11 @@ export async function compose(
     locks.close();
     await storage.close();
   };
-  return { server, reload: rules.reload, stop };
+  const reload = () => {
+    rules.reload();
+    admission?.forget();
+  };
+  return { server, reload, stop };
 }
 
 /** Of a module's answers, which go with each of its purges. */

@@ -78,6 +78,8 @@ export interface Config {
   readonly mode: Mode;
   /** Whether no upstream is ever asked. */
   readonly offline: boolean;
+  /** Who is asked before something is kept. The URL may hold a secret in its query. */
+  readonly admission: { readonly url: string; readonly onFailure: 'deny' | 'allow' } | undefined;
   /** 0: an answer is stale at once. */
   readonly listTtlMs: number;
   /** 0: a tag is asked for every time. */
@@ -250,6 +252,9 @@ const settings = (checks: Checks) =>
     LARDER_RULES_FILE: optionalPath,
     LARDER_MODE: word(MODES, 'sync'),
     LARDER_OFFLINE: flag,
+    LARDER_ADMISSION_URL: checked(urlProblem).optional(),
+    LARDER_ADMISSION_URL_FILE: optionalPath,
+    LARDER_ADMISSION_FAIL: word(['deny', 'allow'], 'deny'),
     LARDER_LIST_TTL: lifetime('60s'),
     LARDER_TAG_TTL: lifetime('60s'),
     LARDER_NEGATIVE_TTL: lifetime('30s'),
@@ -379,6 +384,10 @@ function toConfig(
     rulesFile: values.LARDER_RULES_FILE,
     mode: values.LARDER_MODE,
     offline: values.LARDER_OFFLINE,
+    admission:
+      values.LARDER_ADMISSION_URL === undefined
+        ? undefined
+        : { url: values.LARDER_ADMISSION_URL, onFailure: values.LARDER_ADMISSION_FAIL },
     listTtlMs: values.LARDER_LIST_TTL,
     tagTtlMs: values.LARDER_TAG_TTL,
     negativeTtlMs: values.LARDER_NEGATIVE_TTL,

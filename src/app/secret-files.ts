@@ -10,6 +10,7 @@ const secretNames = [
   'LARDER_REDIS_URL',
   'LARDER_PEER_SECRET',
   'LARDER_ADMIN_TOKEN',
+  'LARDER_ADMISSION_URL',
 ] as const;
 
 type Given = Readonly<Record<string, string | undefined>>;

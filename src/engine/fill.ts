@@ -5,8 +5,10 @@ import { createHash } from 'node:crypto';
 import { LarderError, messageOf } from './errors.ts';
 import { failedWith, leaseUnless } from './outcomes.ts';
 import type {
+  Admission,
   Body,
   ContentRecord,
+  Entrant,
   Fetched,
   Lease,
   Listener,
@@ -54,6 +56,8 @@ export interface ContentRequest {
   fetchSize(signal: AbortSignal): Promise<number | undefined>;
   /** Begins the check, so that what it needs from elsewhere comes side by side with the bytes. */
   beginCheck(signal: AbortSignal): Check;
+  /** Who asks to come in with it, for whoever has a say on that. `source`: where it comes from. */
+  entrant?(source: string): Entrant | undefined;
   /** Called when somebody leads a fill of it: the place for a read-ahead. */
   onFill?(): void;
   /** Called when the fill that it leads is over: whether what it fetched is in the store. */
@@ -66,6 +70,7 @@ export interface FillPorts {
   /** Where replicas can reach each other. */
   readonly peers?: Peers | undefined;
   readonly listener: Required<Listener>;
+  readonly admission?: Admission | undefined;
   /** Waits for a place among the fills of this upstream; the result gives it back. Throws LarderError `overloaded`. */
   admit(upstream: string): Promise<() => void>;
   /** An existing folder. */
@@ -350,6 +355,7 @@ export class Fill {
     const request = this.#request;
     const check = request.beginCheck(signal);
     const fetched = await request.fetch(signal, leave);
+    const admitted = this.#admit(fetched.source);
     const announced = (this.#announced ??= fetched.size);
     this.#refuseAbove(fetched.size ?? 0);
     if (fetched.size !== undefined && fetched.size !== announced)
@@ -363,9 +369,19 @@ export class Fill {
     if (size !== (announced ?? size)) throw this.#otherLength(String(size));
     const sha256 = this.#hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
+    await admitted;
     await this.#compare(check, sha256, extra);
     const time = new Date(this.#ports.now()).toISOString();
     this.#record = { size, sha256, time, source: fetched.source, extra };
+  }
+
+  /** Asked side by side with the transfer; whoever is refused completes it for nobody. */
+  #admit(source: string): Promise<void> | undefined {
+    const { admission } = this.#ports;
+    const entrant = admission && this.#request.entrant?.(source);
+    const admitted = entrant && admission.admit(entrant, this.#abort.signal);
+    admitted?.catch(() => undefined); // told when the bytes are there
+    return admitted;
   }
 
   async #compare(check: Check, sha256: string, extra: Record<string, string>): Promise<void> {

@@ -6,6 +6,7 @@ import type { Lease, LeaseRequest, Lock, Outcome } from './ports.ts';
 /** Failures that say something of the upstream or its bytes. Any other is of one process alone. */
 const SHARED: ReadonlySet<ErrorCode> = new Set([
   'not_found',
+  'denied',
   'upstream_unauthorized',
   'upstream_forbidden',
   'upstream_failed',

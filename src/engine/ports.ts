@@ -136,6 +136,27 @@ export interface Peers {
   open(address: string, key: string, signal: AbortSignal): Promise<PeerFill>;
 }
 
+/** Something that asks to come in: a version of a module, a manifest. */
+export type Entrant =
+  | {
+      readonly protocol: 'go';
+      readonly name: string;
+      readonly version: string;
+      readonly upstream: string;
+    }
+  | {
+      readonly protocol: 'oci';
+      readonly name: string;
+      readonly digest: string;
+      readonly upstream: string;
+    };
+
+/** Has a say on what is kept, beside the rules. */
+export interface Admission {
+  /** Throws LarderError `denied` with the reason, and the signal's reason. */
+  admit(entrant: Entrant, signal: AbortSignal): Promise<void>;
+}
+
 export interface Clock {
   /** Milliseconds since the epoch. */
   readonly now: () => number;

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
-import type { ContentRecord, Fetched, StashSource } from '../engine/ports.ts';
+import type { Admission, ContentRecord, Entrant, Fetched, StashSource } from '../engine/ports.ts';
 import type { PullThrough, Redirectable } from '../engine/pull-through.ts';
 import { orAborted } from '../http/deadline.ts';
 import { makesVersions, type GoFetcher, type Made, type VersionFetcher } from './fetcher.ts';
@@ -32,6 +32,7 @@ export interface ContentParts {
   readonly sources: Sources;
   readonly zips: ZipChecker;
   readonly sums: SumGate;
+  readonly admission: Admission | undefined;
   /** Starts fills that nobody waits for. */
   readonly readAhead: (name: GoFileName) => void;
 }
@@ -77,8 +78,18 @@ export class FileRequest implements ContentRequest, Redirectable {
     return this.#ask((fetcher, path) => fetcher.fetchSize(path, signal));
   }
 
-  location(): Promise<string | undefined> {
-    return Promise.resolve(this.#parts.sources.location(this.#name.module, pathOf(this.#name)));
+  /** Clients are sent to nothing that may not be kept either. */
+  async location(signal: AbortSignal): Promise<string | undefined> {
+    const { sources, admission } = this.#parts;
+    const { module } = this.#name;
+    const location = sources.location(module, pathOf(this.#name));
+    if (location !== undefined) await admission?.admit(this.entrant(sources.first(module)), signal);
+    return location;
+  }
+
+  entrant(source: string): Entrant {
+    const { module: name, version } = this.#name;
+    return { protocol: 'go', name, version, upstream: source };
   }
 
   beginCheck(signal: AbortSignal): Check {

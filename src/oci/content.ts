@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
-import type { Fetched, StashSource } from '../engine/ports.ts';
+import type { Entrant, Fetched, StashSource } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { contentKey, failureKey } from './keys.ts';
@@ -118,6 +118,13 @@ export class OciContentRequest implements ContentRequest {
         return { mediaType: manifest.mediaType };
       },
     };
+  }
+
+  entrant(source: string): Entrant | undefined {
+    if (this.kind === 'blob') return undefined;
+    const { upstream, path } = this.#repository;
+    const digest = digestText(this.#digest);
+    return { protocol: 'oci', name: `${upstream.name}/${path}`, digest, upstream: source };
   }
 
   onEnd(stored: boolean): void {

@@ -70,6 +70,7 @@ describe('defaults', () => {
       rulesFile: undefined,
       mode: 'sync',
       offline: false,
+      admission: undefined,
       listTtlMs: 60_000,
       tagTtlMs: 60_000,
       negativeTtlMs: 30_000,
