@@ -15,7 +15,7 @@ import { Links } from '../oci/links.ts';
 import { ociPurgeable } from '../oci/purge.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
 import { ociPlane } from '../oci/routes.ts';
-import { OciUpstreams, parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
+import { OciUpstreams, parseOciUpstreams, parseRealms, type Repository } from '../oci/upstreams.ts';
 import type { RulesInForce } from './compose-rules.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -72,12 +72,16 @@ export function composeOci(
     clock,
   });
   const registries = parseOciUpstreams(oci.upstreams);
-  const fetchers = new Map(
-    registries.map((upstream) => [
-      upstream.name,
-      new RegistryFetcher(upstream, client, auth, timeouts),
-    ]),
-  );
+  const fetchers = new Map<string, RegistryFetcher>();
+  const fetcherOf = ({ upstream, from }: Repository) => {
+    // credentials for the registry's own address are not for another one's
+    const asked = from === undefined ? upstream : { name: from.host, url: from };
+    const key = `${asked.name} ${asked.url.href}`;
+    let fetcher = fetchers.get(key);
+    if (fetcher === undefined)
+      fetchers.set(key, (fetcher = new RegistryFetcher(asked, client, auth, timeouts)));
+    return fetcher;
+  };
   const upstreams = new OciUpstreams(registries);
   const links = new Links({ store, answers, listener });
   announcements.subscribe((scope) => links.forget(within(scope)));
@@ -88,11 +92,7 @@ export function composeOci(
     upstreams,
     content: {
       links,
-      fetcherOf: ({ upstream }) => {
-        const fetcher = fetchers.get(upstream.name);
-        if (fetcher === undefined) throw new Error(`${upstream.name} has no fetcher`);
-        return fetcher;
-      },
+      fetcherOf,
     },
     policy: rules.oci,
     clock,

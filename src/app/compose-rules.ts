@@ -1,7 +1,9 @@
 // The rules that are in force: read at the start, and again when asked to.
 
 import { messageOf } from '../engine/errors.ts';
-import { goPolicy, type GoPolicy } from '../go/rules.ts';
+import { goPolicy, type GoPolicy, type GoTarget } from '../go/rules.ts';
+import type { Sources } from '../go/sources.ts';
+import type { UpstreamStep } from '../go/upstream-list.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
 import type { Config } from './config.ts';
@@ -12,6 +14,8 @@ export interface RulesInForce {
   readonly oci: OciPolicy;
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
+  /** Whether a rule of the start sends modules to version control. */
+  readonly needDirect: boolean;
   /** Reads the file again; a bad one changes nothing, and is logged. */
   readonly reload: () => void;
 }
@@ -41,5 +45,30 @@ export function composeRules(
     }
   };
   if (rulesFile !== undefined) read(rulesFile);
-  return { go, oci, offline: offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined, reload };
+  const needDirect = go.rules.some(({ rule }) =>
+    rule.upstream?.steps.some(({ kind }) => kind === 'direct'),
+  );
+  return {
+    go,
+    oci,
+    needDirect,
+    offline: offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined,
+    reload,
+  };
+}
+
+/** Where a module comes from: where its rule says, else from `usual`. */
+export function sourcesByRule(
+  policy: GoPolicy,
+  usual: Sources,
+  sourcesBy: (steps: readonly UpstreamStep[]) => Sources,
+): (target: GoTarget) => Sources {
+  const byList = new Map<string, Sources>();
+  return (target) => {
+    const upstream = policy.decide(target).rule?.upstream;
+    if (upstream === undefined) return usual;
+    let sources = byList.get(upstream.text);
+    if (sources === undefined) byList.set(upstream.text, (sources = sourcesBy(upstream.steps)));
+    return sources;
+  };
 }

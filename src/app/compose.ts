@@ -29,6 +29,7 @@ import { CachedSumdb } from '../go/sumdb-source.ts';
 import { SumdbClient } from '../go/sumdb/client.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { TreeList } from '../go/tree-list.ts';
+import type { UpstreamStep } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { RequestContext } from '../http/context.ts';
@@ -42,7 +43,7 @@ import { composeAuth } from './compose-auth.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composePurge } from './compose-purge.ts';
-import { composeRules } from './compose-rules.ts';
+import { composeRules, sourcesByRule } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -138,12 +139,15 @@ export async function compose(
   readSettingFile('LARDER_SSH_KNOWN_HOSTS_FILE', vcs.sshKnownHostsFile);
   const goCommand = await composeGoCommand(config);
   const direct = new VcsFetcher(goCommand);
-  const sources = new Sources({
-    steps: goSteps(config, logger),
-    isPrivate,
-    fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
-    direct,
-  });
+  const sourcesBy = (steps: readonly UpstreamStep[]) =>
+    new Sources({
+      steps,
+      isPrivate,
+      fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
+      direct,
+    });
+  const sources = sourcesBy(goSteps(config, logger, rules.needDirect));
+  const sourcesOf = sourcesByRule(rules.go, sources, sourcesBy);
   const setting = parseSumdbSetting(config.go.sumdb);
   let database: { name: string; client: SumdbClient; source: CachedSumdb } | undefined;
   if (setting !== 'off') {
@@ -180,14 +184,15 @@ export async function compose(
     staleIfErrorMs: config.staleIfErrorMs,
   };
   const slow = { ...quick, staleWhileRevalidateMs: REFRESHED_BEHIND_MS };
-  const freshness = (module: string) => (sources.first(module) === direct.source ? slow : quick);
+  const freshness = (module: string) =>
+    sourcesOf({ module }).first(module) === direct.source ? slow : quick;
   const onMistake = (error: unknown, { requestId }: RequestContext) => {
     logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
   };
   const go = goPlane({
     pull,
-    content: { pull, sources, zips, sums, admission, made: new MadeVersions(store) },
-    answers: { store, sources, freshness },
+    content: { pull, sourcesOf, zips, sums, admission, made: new MadeVersions(store) },
+    answers: { store, sourcesOf, freshness },
     sumdb: new SumdbRoutes(database, rules.go, exempt),
     index,
     readAhead: config.go.readAhead,

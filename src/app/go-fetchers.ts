@@ -52,14 +52,20 @@ function withLogin(url: URL, netrc: string): URL {
 }
 
 /**
- * The steps of LARDER_GO_UPSTREAM that this machine can take: without go and git, what the proxies say stays the answer. Throws
+ * The steps of LARDER_GO_UPSTREAM that this machine can take: without go and git, what the proxies say stays the answer.
+ * `rulesNeedDirect`: whether a rule sends modules to version control. Throws
  * StartError where there is no go command, and nothing else to ask.
  */
-export function goSteps({ go }: Pick<Config, 'go'>, logger: Pick<Logger, 'warn'>): UpstreamStep[] {
+export function goSteps(
+  { go }: Pick<Config, 'go'>,
+  logger: Pick<Logger, 'warn'>,
+  rulesNeedDirect: boolean,
+): UpstreamStep[] {
   const steps = parseUpstreams(go.upstream);
   const ends = steps.at(-1)?.kind === 'direct';
   const needed = [
     ...(go.private.length > 0 ? ['LARDER_GO_PRIVATE'] : []),
+    ...(rulesNeedDirect ? ['direct in LARDER_RULES_FILE'] : []),
     ...(ends && steps.length === 1 ? ['direct in LARDER_GO_UPSTREAM'] : []),
   ].join(' and ');
   if (!ends && needed === '') return steps;

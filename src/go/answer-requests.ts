@@ -9,6 +9,7 @@ import { readAll } from '../http/download.ts';
 import type { GoDecision } from './gate.ts';
 import { MAX_INFO, parseInfo } from './info.ts';
 import { keyOf, pathOf, type GoAnswerName } from './names.ts';
+import type { GoTarget } from './rules.ts';
 import { sortVersions } from './semver.ts';
 import type { Sources } from './sources.ts';
 import { completeVersions } from './stored-files.ts';
@@ -18,7 +19,7 @@ const MAX_LIST = 16 * 1024 * 1024;
 
 export interface AnswerParts {
   readonly store: Store;
-  readonly sources: Sources;
+  readonly sourcesOf: (target: GoTarget) => Sources;
   readonly freshness: (module: string) => Freshness;
 }
 
@@ -28,7 +29,6 @@ export function answerRequest(
   name: GoAnswerName,
   { rule, selective }: GoDecision,
 ): AnswerRequest & Redirectable {
-  const { sources } = parts;
   const usual = parts.freshness(name.module);
   const listTtlMs = rule?.listTtlMs;
   const request = {
@@ -36,7 +36,11 @@ export function answerRequest(
     freshness: listTtlMs === undefined ? usual : { ...usual, ttlMs: listTtlMs },
     // what may not enter must be left out of it
     location: () =>
-      Promise.resolve(selective ? undefined : sources.location(name.module, pathOf(name))),
+      Promise.resolve(
+        selective
+          ? undefined
+          : parts.sourcesOf({ module: name.module }).location(name.module, pathOf(name)),
+      ),
   };
   switch (name.kind) {
     case 'list':
@@ -95,9 +99,9 @@ function listOf(versions: readonly string[], source: string): AnswerBytes {
   };
 }
 
-async function upstreamVersions({ sources }: AnswerParts, module: string, signal: AbortSignal) {
+async function upstreamVersions({ sourcesOf }: AnswerParts, module: string, signal: AbortSignal) {
   const path = pathOf({ kind: 'list', module });
-  return sources.firstAnswer(module, undefined, async (fetcher) => {
+  return sourcesOf({ module }).firstAnswer(module, undefined, async (fetcher) => {
     const { body, source } = await fetcher.fetch(path, signal);
     const text = (await readAll(body, MAX_LIST)).toString();
     if (/^\s*</.test(text))
@@ -148,12 +152,12 @@ async function storedLatest(
 }
 
 async function fetchInfo(
-  { sources }: AnswerParts,
+  { sourcesOf }: AnswerParts,
   name: Parameters<typeof pathOf>[0],
   signal: AbortSignal,
 ): Promise<AnswerBytes> {
   const path = pathOf(name);
-  return sources.firstAnswer(name.module, undefined, async (fetcher) => {
+  return sourcesOf({ module: name.module }).firstAnswer(name.module, undefined, async (fetcher) => {
     const { body, source } = await fetcher.fetch(path, signal);
     const bytes = await readAll(body, MAX_INFO);
     const { version } = parseInfo(bytes);

@@ -13,6 +13,7 @@ import { goModHash } from './sumdb/check.ts';
 import { hasModuleLine } from './go-mod.ts';
 import type { MadeVersions } from './made-versions.ts';
 import { keyOf, pathOf, type FileExtension, type GoFileName } from './names.ts';
+import type { GoTarget } from './rules.ts';
 import type { Sources } from './sources.ts';
 import { EXTENSIONS } from './stored-files.ts';
 import type { SumGate } from './sum-gate.ts';
@@ -29,7 +30,7 @@ export interface ContentParts {
   /** Records of what is checked, stored or about to be; and fills of what belongs to it. */
   readonly pull: Pick<PullThrough, 'record' | 'fill'>;
   readonly made: MadeVersions;
-  readonly sources: Sources;
+  readonly sourcesOf: (target: GoTarget) => Sources;
   readonly zips: ZipChecker;
   readonly sums: SumGate;
   readonly admission: Admission | undefined;
@@ -61,7 +62,7 @@ export class FileRequest implements ContentRequest, Redirectable {
   }
 
   get upstream(): string {
-    return this.#parts.sources.first(this.#name.module);
+    return this.#sources.first(this.#name.module);
   }
 
   get maxBytes(): number {
@@ -80,7 +81,8 @@ export class FileRequest implements ContentRequest, Redirectable {
 
   /** Clients are sent to nothing that may not be kept either. */
   async location(signal: AbortSignal): Promise<string | undefined> {
-    const { sources, admission } = this.#parts;
+    const { admission } = this.#parts;
+    const sources = this.#sources;
     const { module } = this.#name;
     const location = sources.location(module, pathOf(this.#name));
     if (location !== undefined) await admission?.admit(this.entrant(sources.first(module)), signal);
@@ -108,9 +110,13 @@ export class FileRequest implements ContentRequest, Redirectable {
     this.#fill('info', this.#from).catch(() => undefined);
   }
 
+  get #sources(): Sources {
+    return this.#parts.sourcesOf(this.#name);
+  }
+
   /** A version's files come from one source, as long as that has them. */
   async #ask<T>(ask: (fetcher: GoFetcher, path: string) => Promise<T>): Promise<T> {
-    const { sources } = this.#parts;
+    const sources = this.#sources;
     const { module } = this.#name;
     const hasChoice = sources.hasChoice(module);
     const before =

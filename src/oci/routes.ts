@@ -52,7 +52,8 @@ export function ociPlane(parts: OciParts): DataPlane {
         ? new ClientAsk(mode, exchange.client)
         : new ClientAsk('none', exchange.client, parts.offline);
     try {
-      await answer({ ...exchange, repository, decision, ask });
+      const from = decision.rule?.upstream;
+      await answer({ ...exchange, repository: { ...repository, from }, decision, ask });
     } catch (error) {
       const missing =
         error instanceof LarderError &&

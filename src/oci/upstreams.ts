@@ -14,6 +14,8 @@ export interface Repository {
   readonly upstream: OciUpstream;
   /** As the upstream calls it. */
   readonly path: string;
+  /** Where a rule says that it comes from, in place of the upstream's own address. */
+  readonly from?: URL | undefined;
 }
 
 /** What a repository is called, whether its upstream is configured or not. */

@@ -246,6 +246,68 @@ describe('images that are denied', async () => {
   });
 });
 
+describe('where things come from', () => {
+  test('a module comes from where its rule says, and from nowhere else', async () => {
+    const [usual, own, second] = [
+      await startUpstream(),
+      await startUpstream(),
+      await startUpstream(),
+    ];
+    for (const server of [usual, own, second]) server.add('example.com/own', 'v1.0.0');
+    second.add('example.com/own', 'v2.0.0+incompatible');
+    usual.add('example.com/other', 'v1.0.0');
+    const { file } = rulesFile(`
+go:
+  - { match: example.com/own, versions: v2, upstream: "${own.url},${second.url}" }
+  - { match: example.com/own, upstream: ${own.url} }
+  - { match: example.com/off, upstream: off }
+`);
+    const env = { LARDER_GO_UPSTREAM: usual.url, LARDER_RULES_FILE: file };
+    const app = await startApp(env);
+    for (const path of ['@v/v1.0.0.info', '@v/v1.0.0.zip', '@v/list', '@latest'])
+      expect((await request(app.base, `/example.com/own/${path}`)).status).toBe(200);
+    expect(second.log).toEqual([]);
+    const later = '/example.com/own/@v/v2.0.0+incompatible.mod';
+    expect((await request(app.base, later)).status).toBe(200);
+    expect(second.requests(later)).toHaveLength(1);
+    expectGoError(await request(app.base, '/example.com/off/@v/list'), 404, /look-ups are off/);
+    expect(usual.log).toEqual([]);
+    expect((await request(app.base, '/example.com/other/@v/v1.0.0.mod')).status).toBe(200);
+    const redirecting = await startApp({ ...env, LARDER_MODE: 'redirect' });
+    const reply = await request(redirecting.base, '/example.com/own/@v/v1.0.0.zip');
+    expect(reply.headers.location).toBe(`${own.url}/example.com/own/@v/v1.0.0.zip`);
+  });
+
+  test('an image too, and credentials of its registry stay with that', async () => {
+    const usual = await startRegistry({ basic: 'user:secret' });
+    const own = await startRegistry({ basic: 'other:word' });
+    own.addImage('team/app', 'v1', { layers: ['from elsewhere'] });
+    usual.addImage('team/lib', 'v1', { layers: ['from here'] });
+    const { file } = rulesFile(`oci: [{ match: main.test/team/app, upstream: "${own.url}" }]`);
+    const auth = join(tempDir(), 'config.json');
+    const entry = (pair: string) => ({ auth: Buffer.from(pair).toString('base64') });
+    writeFileSync(auth, JSON.stringify({ auths: { 'main.test': entry('user:secret') } }));
+    const app = await startApp({
+      LARDER_OCI_UPSTREAMS: `main.test=${usual.url}`,
+      LARDER_OCI_AUTH_FILE: auth,
+      LARDER_RULES_FILE: file,
+    });
+    expect((await request(app.base, '/v2/team/lib/manifests/v1')).status).toBe(200);
+    usual.clearLog();
+    expect((await request(app.base, '/v2/team/app/manifests/v1')).status).toBe(404);
+    expect(own.log.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    writeFileSync(auth, JSON.stringify({ auths: { [own.host]: entry('other:word') } }));
+    const again = await startApp({
+      LARDER_OCI_UPSTREAMS: `main.test=${usual.url}`,
+      LARDER_OCI_AUTH_FILE: auth,
+      LARDER_RULES_FILE: file,
+    });
+    const image = await request(again.base, '/v2/team/app/manifests/v1');
+    expect([image.status, image.headers['oci-namespace']]).toEqual([200, 'main.test']);
+    expect(usual.log).toEqual([]);
+  });
+});
+
 test('for any rules and names, every endpoint decides as larder rules check does', async () => {
   const upstream = await startUpstream();
   const registry = await startRegistry();
