@@ -199,6 +199,7 @@ export async function compose(
     policy: rules.go,
     offline: rules.offline,
     clock,
+    announcements,
     via,
     onMistake,
   });

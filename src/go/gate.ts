@@ -32,6 +32,7 @@ const SIDE_BY_SIDE = 16;
 
 export class GoGate {
   readonly #parts: GoGateParts;
+  /** By the key of the .info. */
   readonly #known = new LRUCache<string, Info>({ max: KNOWN });
 
   constructor(parts: GoGateParts) {
@@ -87,12 +88,17 @@ export class GoGate {
     return versions.filter((version) => allowed.has(version));
   }
 
+  /** What was purged may come again as something else. */
+  forget(isPurged: (key: string) => boolean): void {
+    for (const key of this.#known.keys()) if (isPurged(key)) this.#known.delete(key);
+  }
+
   async #infoOf({ module, version = '' }: GoTarget, ask: Ask): Promise<Info & { isNew: boolean }> {
-    const key = `${module}@${version}`;
-    const known = this.#known.get(key);
-    if (known) return { ...known, isNew: false };
     const { pull, requestOf } = this.#parts;
     const request = requestOf({ kind: 'file', module, version, ext: 'info' });
+    const { key } = request;
+    const known = this.#known.get(key);
+    if (known) return { ...known, isNew: false };
     const { body, outcome } = await pull.content(request, whole(ask));
     try {
       const info = parseInfo(await readAll(body.read(0, undefined, ask.signal), MAX_INFO));

@@ -13,6 +13,7 @@ import {
 } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
 import { refuseLoop } from '../http/loop.ts';
+import { within, type Announcements } from '../engine/purge-plan.ts';
 import { answerable, type OnMistake } from '../http/mistakes.ts';
 import { ClientSignal, sendRedirect, serve } from '../http/serve.ts';
 import { AllowedAnswers } from './allowed-answers.ts';
@@ -41,6 +42,8 @@ export interface GoParts {
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
   readonly clock: Clock;
+  /** Of purges. */
+  readonly announcements: Pick<Announcements, 'subscribe'>;
   /** This server's name in `Via`. */
   readonly via: string;
   /** Told of what should not have happened. */
@@ -65,6 +68,9 @@ export function goPlane(parts: GoParts): DataPlane {
     answerRequest(parts.answers, { kind: 'list', module }, policy.decide({ module }));
   const { offline, clock } = parts;
   const gate = new GoGate({ policy, offline, clock, pull, requestOf: judged });
+  parts.announcements.subscribe((scope) => {
+    gate.forget(within(scope));
+  });
   const allowed = new AllowedAnswers({ gate, pull, listOf, requestOf: judged });
 
   /** Fetches what nobody waits for. */
@@ -72,7 +78,7 @@ export function goPlane(parts: GoParts): DataPlane {
     const ask: Ask = { mode: 'sync', signal: new AbortController().signal };
     const request: ContentRequest = requestOf(name);
     const fetched = gate.check(name, ask).then(() => pull.content(request, ask));
-    // a failure is the fill's own, and told by its listener
+    // a failure is the fill's own, and told by its listener; what may not enter is not fetched
     fetched.then(
       ({ body }) => {
         body.close();
@@ -96,8 +102,8 @@ export function goPlane(parts: GoParts): DataPlane {
   }
 
   /**
-   * True when its .info was fetched to know it. Throws LarderError `denied`; `not_cached` where its age is not known and may not be asked
-   * for now.
+   * True when its .info was fetched to know it. Throws LarderError `denied`; `not_cached` where its age is not known and
+   * may not be asked for now.
    */
   async function oldEnough(name: GoFileName, ask: Ask): Promise<boolean> {
     try {

@@ -13,8 +13,9 @@ const ANSWER_MS = 10_000;
 const MAX_REASON = 16 * 1024;
 /** Answers in memory. */
 const REMEMBERED = 50_000;
-/** A refusal is asked for again after this: somebody may have had another look. Milliseconds. */
-const REFUSAL_MS = 60_000;
+/** How long an answer holds, milliseconds: all files of a version come within it; a refusal may be taken back. */
+const ALLOWED_MS = 3_600_000;
+const REFUSED_MS = 60_000;
 
 export interface AdmissionWebhookOptions {
   /** May hold a secret in its query. */
@@ -64,7 +65,7 @@ export class AdmissionWebhook implements Admission {
   async #ask(key: string, entrant: Entrant): Promise<Verdict> {
     try {
       const verdict = await this.#answer(entrant);
-      const ttl = verdict.refused === undefined ? 0 : REFUSAL_MS;
+      const ttl = verdict.refused === undefined ? ALLOWED_MS : REFUSED_MS;
       this.#verdicts.set(key, verdict, { ttl });
       return verdict;
     } catch (error) {
