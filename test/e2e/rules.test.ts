@@ -7,6 +7,8 @@ import { request } from '../support/http.ts';
 import { runLarder, startLarderProcess } from '../support/larder.ts';
 import { expectGoError } from '../support/replies.ts';
 import { eventually, tempDir } from '../support/tmp.ts';
+import { startUpstream } from '../support/upstream.ts';
+import { HOST, startCode } from '../support/vcs.ts';
 
 function rulesFile(text: string): string {
   const file = join(tempDir(), 'rules.yaml');
@@ -66,4 +68,38 @@ test('SIGHUP reads the file again; a bad one changes nothing', async () => {
   expectGoError(await get(), 403, /^not here$/);
   await reread('', 'the rules were read again');
   expect((await get()).status).toBe(404);
+});
+
+test('private names, and what a rule sends to version control, are never redirected, nor asked of anybody', async () => {
+  const { git, gitConfig } = await startCode();
+  const upstream = await startUpstream();
+  for (const name of ['private', 'ruled']) {
+    const module = `${HOST}/${name}.git`;
+    git.repository(`${name}.git`).commit({ 'go.mod': `module ${module}\n` }, 'v1.0.0');
+    upstream.add(module, 'v1.0.0');
+  }
+  upstream.add('example.com/other', 'v1.0.0');
+  const file = rulesFile(`
+go:
+  - { match: ${HOST}/private.git, upstream: "${upstream.url}" }
+  - { match: ${HOST}/ruled.git, upstream: direct }
+`);
+  const larder = await startLarderProcess({
+    env: {
+      LARDER_GO_UPSTREAM: upstream.url,
+      LARDER_GO_PRIVATE: `${HOST}/private.git`,
+      LARDER_GIT_CONFIG: gitConfig,
+      LARDER_MODE: 'async_redirect',
+      LARDER_RULES_FILE: file,
+    },
+  });
+  for (const name of ['private', 'ruled']) {
+    for (const path of ['@v/v1.0.0.info', '@v/v1.0.0.zip', '@v/list', '@latest', '@v/main.info']) {
+      const reply = await request(larder.base, `/${HOST}/${name}.git/${path}`);
+      expect([path, reply.status]).toEqual([path, 200]);
+    }
+  }
+  expect(upstream.log).toEqual([]);
+  const other = await request(larder.base, '/example.com/other/@v/v1.0.0.zip');
+  expect(other.status).toBe(302);
 });

@@ -171,20 +171,6 @@ test('what clients cannot get by themselves is served through', async () => {
   expect([blob.status, blob.sha256]).toEqual([200, layer.sha256]);
 });
 
-test('a private name is never redirected', async () => {
-  const app = await startApp({
-    ...env,
-    LARDER_GO_PRIVATE: 'example.com/*',
-    LARDER_MODE: 'async_redirect',
-  });
-  asked();
-  for (const path of [...FILES, LIST, LATEST, BRANCH]) {
-    const reply = await request(app.base, path);
-    expect(reply.headers.location).toBeUndefined();
-  }
-  expect(asked()).toEqual([]);
-});
-
 test('in mode async what is known not to be there is said so', async () => {
   const app = await startApp({ ...env, LARDER_MODE: 'async' });
   const path = '/example.com/missing/@v/v1.0.0.zip';
