@@ -88,7 +88,11 @@ describe('what is written', () => {
     'and fails in %s is told, and tried again',
     async (operation) => {
       held.store.refuse(operation);
-      held.links.filled(repository, app.digest, new Map([['x', { ...layer.digest, mediaType: 'text/plain', size: 1 }]]));
+      held.links.filled(
+        repository,
+        app.digest,
+        new Map([['x', { ...layer.digest, mediaType: 'text/plain', size: 1 }]]),
+      );
       held.links.tagged(repository, config.digest, '1');
       await settled();
       expect(held.events.map(({ name, operation: of }) => [name, of])).toContainEqual([
