@@ -17,6 +17,8 @@ interface Known {
   /** As a manifest of the repository says. */
   size: number | undefined;
   owners: readonly Owner[];
+  /** What it names is owned by it. */
+  ownsChildren: boolean;
 }
 
 /** By the key of the link. */
@@ -44,6 +46,14 @@ export class KnownLinks {
   /** Bytes that a manifest of the repository says it has. */
   sizeOf(key: string): number | undefined {
     return this.#known.get(key)?.size;
+  }
+
+  ownsChildren(key: string): boolean {
+    return this.#known.get(key)?.ownsChildren === true;
+  }
+
+  ownChildren(repository: Repository, digest: Digest): void {
+    this.#get(repository, digest).ownsChildren = true;
   }
 
   link(repository: Repository, digest: Digest, size?: number): void {
@@ -75,7 +85,13 @@ export class KnownLinks {
       const folder = repositoryKey(repository);
       const hash = hashes.get(folder) ?? repositoryHash(repository);
       hashes.set(folder, hash);
-      known.owners = known.owners.filter((owner) => !matches(edgeKey(digest, hash, owner)));
+      const left = known.owners.filter((owner) => !matches(edgeKey(digest, hash, owner)));
+      for (const owner of known.owners) {
+        if (owner.kind !== 'manifest' || left.includes(owner)) continue;
+        const manifest = this.#known.peek(linkKey(repository, owner.digest));
+        if (manifest) manifest.ownsChildren = false;
+      }
+      known.owners = left;
     }
   }
 
@@ -83,7 +99,14 @@ export class KnownLinks {
     const key = linkKey(repository, digest);
     let known = this.#known.get(key);
     if (known === undefined) {
-      known = { repository, digest, linked: false, size: undefined, owners: [] };
+      known = {
+        repository,
+        digest,
+        linked: false,
+        size: undefined,
+        owners: [],
+        ownsChildren: false,
+      };
       this.#known.set(key, known);
     }
     return known;

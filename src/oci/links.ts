@@ -123,6 +123,15 @@ export class Links {
     });
   }
 
+  /** A stored manifest is read through the repository, whoever brought it: what it names is owned there. Never waited for. */
+  read(repository: Repository, digest: Digest): void {
+    const key = linkKey(repository, digest);
+    if (this.#known.ownsChildren(key)) return;
+    // at once, so that those who read it beside write nothing
+    this.#known.ownChildren(repository, digest);
+    this.#write([key], repository, () => this.#ownStoredChildren(repository, digest));
+  }
+
   /**
    * A fill through the repository has stored it; `children`: of a manifest, which may be read through it from now on.
    * Never waited for.
@@ -134,6 +143,7 @@ export class Links {
     this.#known.link(repository, digest);
     const unlinked = new Set<string>();
     const owner: Owner = { kind: 'manifest', digest };
+    if (children) this.#known.ownChildren(repository, digest);
     for (const child of children?.values() ?? []) {
       const childKey = linkKey(repository, child);
       if (!this.#known.isLinked(childKey)) unlinked.add(childKey);

@@ -93,6 +93,8 @@ export class OciContent {
       // asked last, as a fill of this repository that it joins has begun by now
       if (!(await links.has(exchange.repository, digest)))
         await this.#grant(request.kind, exchange, digest);
+      if (request.kind === 'manifest' && served.outcome === 'hit')
+        links.read(exchange.repository, digest);
     } catch (error) {
       served.body.close();
       throw error;

@@ -114,6 +114,7 @@ export class HeldImages {
     const of = repositoryOf(repository);
     if (this.isStored(digest)) {
       if (!(await this.links.has(of, digest))) this.links.granted(of, digest);
+      if (mediaType !== undefined) this.links.read(of, digest);
     } else {
       const extra = mediaType === undefined ? {} : { mediaType };
       const time = new Date(0).toISOString();

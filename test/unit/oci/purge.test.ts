@@ -280,6 +280,16 @@ describe('in doubt', () => {
     expectEmpty();
   });
 
+  test('a manifest that another repository brought owns what it names, although an index made it known', async () => {
+    const shared = index({ x: ['q', 'r'], y: ['r', 's'] });
+    await held.pull(A, '1', image('p', 'q'));
+    await held.pull(B, '1', image('q', 'r'));
+    await held.pull(A, '3', shared);
+    await held.purge(`${A}:1`);
+    for (const { digest } of allOf(shared))
+      expect(await held.store.readDocument(linkKey(repositoryOf(A), digest))).toBeDefined();
+  });
+
   test('a manifest that is linked and not stored owns what its edges say', async () => {
     await held.pull(A, '1', app);
     const [config = app] = app.children;
