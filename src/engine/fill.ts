@@ -86,12 +86,27 @@ interface Copying {
   stop(): Promise<boolean>;
 }
 
+/** How far a fill is. */
+export interface FillProgress {
+  readonly key: string;
+  readonly failureKey: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** That have come. */
+  readonly bytes: number;
+  /** Bytes in all, where that is known. */
+  readonly size: number | undefined;
+  /** Requests that wait for it or read it. */
+  readonly readers: number;
+}
+
 export class Fill {
   /** Settles when the fill is over, the stash included. Never rejects. Whoever started it calls `forget` then. */
   readonly ended: Promise<void>;
   readonly #ports: FillPorts;
   readonly #request: ContentRequest;
   readonly #spool: Spool;
+  readonly #startedAt: number;
   readonly #abort = new AbortController();
   readonly #disowned = new AbortController();
   #stashing: Promise<unknown> | undefined;
@@ -110,6 +125,7 @@ export class Fill {
     this.#ports = ports;
     this.#request = request;
     this.#spool = new Spool(ports.spoolDir);
+    this.#startedAt = ports.now();
     this.ended = this.#run();
   }
 
@@ -140,6 +156,17 @@ export class Fill {
   /** Whether that is so by its own fetch: another holder of the lease may have stored it meanwhile. */
   get fetched(): boolean {
     return this.stored && !this.#present;
+  }
+
+  get progress(): FillProgress {
+    return {
+      key: this.#request.key,
+      failureKey: this.#request.failureKey,
+      startedAt: this.#startedAt,
+      bytes: this.#spool.size,
+      size: this.#record?.size ?? this.#announced,
+      readers: this.#spool.readers,
+    };
   }
 
   get isDisowned(): boolean {
@@ -187,7 +214,6 @@ export class Fill {
   }
 
   async #run(): Promise<void> {
-    const started = this.#ports.now();
     const timer = setTimeout(() => {
       this.#abort.abort(
         new LarderError('upstream_timeout', 'fetch timed out: it took longer than a fill may'),
@@ -204,7 +230,7 @@ export class Fill {
         this.#ports.listener.storeFailed({ key: this.#request.key, operation: 'spool', error });
       });
     }
-    this.#report(this.#ports.now() - started);
+    this.#report(this.#ports.now() - this.#startedAt);
   }
 
   async #leased(): Promise<void> {
@@ -428,8 +454,9 @@ export class Fill {
     const moment = setTimeout(letGo, PLACING_MS);
     const stashing = store.stash(key, this.#spool.source(), record);
     this.#stashing = stashing.catch(() => undefined);
+    let isNew: boolean;
     try {
-      await stashing;
+      isNew = (await stashing) === 'stored';
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
@@ -438,7 +465,7 @@ export class Fill {
       letGo();
     }
     this.#stored = true;
-    if (this.stored) listener.stored({ key, record });
+    if (this.stored) listener.stored({ key, record, isNew });
   }
 
   #report(ms: number): void {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Failures } from './failures.ts';
-import { Fill, type ContentRequest, type FillPorts } from './fill.ts';
+import { Fill, type ContentRequest, type FillPorts, type FillProgress } from './fill.ts';
 import { Slots, overloaded } from './limits.ts';
 
 /** Caps. Hits take no part in any. */
@@ -33,6 +33,12 @@ export class Fills {
 
   get queued(): number {
     return this.#all.waiting;
+  }
+
+  /** Those under way, the oldest first. */
+  progress(): FillProgress[] {
+    const fills = [...this.#disowned, ...this.#inFlight.values()];
+    return fills.map((fill) => fill.progress).sort((a, b) => a.startedAt - b.startedAt);
   }
 
   get(key: string): Fill | undefined {

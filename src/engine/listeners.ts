@@ -3,6 +3,8 @@ import type { Listener } from './ports.ts';
 const events = [
   'fillEnded',
   'stored',
+  'removed',
+  'evicted',
   'storeFailed',
   'staleServed',
   'upstreamAnswered',

@@ -18,6 +18,7 @@ import { headBody, memoryBody } from './memory-body.ts';
 import { failedWith, leaseUnless } from './outcomes.ts';
 import type { Mode } from './policy.ts';
 import type {
+  Body,
   Clock,
   ContentRecord,
   Lease,
@@ -29,6 +30,7 @@ import type {
   Store,
 } from './ports.ts';
 import { Runs } from './runs.ts';
+import type { Usage } from './usage.ts';
 
 /** Questions for something small under way at once; hits take no part. */
 const QUESTIONS = { places: 256, maxWaiting: 4096, maxWaitMs: 30_000 };
@@ -72,6 +74,7 @@ export class PullThrough {
   readonly #listener: Required<Listener>;
   readonly #clock: Clock;
   readonly #tellExpired: (key: string) => Promise<void>;
+  readonly #usage: Usage;
   readonly #refreshes = new Runs<ServedAnswer>();
   readonly #sizes = new Runs<number | undefined>();
   readonly #questions = new Slots(QUESTIONS);
@@ -87,6 +90,7 @@ export class PullThrough {
     clock: Clock;
     /** Tells the other replicas of an answer that is out of date, as far as they can be told. */
     tellExpired?: (key: string) => Promise<void>;
+    usage: Usage;
   }) {
     this.#store = parts.store;
     this.#lock = parts.lock;
@@ -96,6 +100,7 @@ export class PullThrough {
     this.#listener = parts.listener;
     this.#clock = parts.clock;
     this.#tellExpired = parts.tellExpired ?? (() => Promise.resolve());
+    this.#usage = parts.usage;
   }
 
   /** Content, from the store or through a fill. The caller closes the body. Throws LarderError. */
@@ -165,6 +170,7 @@ export class PullThrough {
     ask: Ask,
   ): Promise<ServedAnswer | Redirected> {
     const { key, freshness } = request;
+    this.#usage.used(key);
     // no answer that an upstream once gave tells what may be had without it
     if (fromStoreAlone(ask) && request.fallback) return composed(await request.fallback(), ask);
     const known = this.#answers.peek(key);
@@ -222,7 +228,24 @@ export class PullThrough {
     let stored = await this.#store.open(key);
     if (stored === undefined && this.#fills.wasJustStored(key))
       stored = await this.#store.open(key);
-    return stored && { ...stored, outcome: 'hit' };
+    if (stored === undefined) return undefined;
+    this.#usage.used(key);
+    const { body } = stored;
+    // what is in memory can be taken out of the store at any time
+    return { ...stored, outcome: 'hit', ...(!body.bytes && { body: this.#read(key, body) }) };
+  }
+
+  /** The same body, known to be read until it is closed. */
+  #read(key: string, body: Body): Body {
+    const end = this.#usage.reading(key);
+    return {
+      size: body.size,
+      read: (start, end, signal) => body.read(start, end, signal),
+      close() {
+        end();
+        body.close();
+      },
+    };
   }
 
   /** What a miss gets that no client waits for; undefined: it is fetched while the client reads. Throws LarderError. */

@@ -161,6 +161,11 @@ export class Spool {
     if (this.#state === 'failed') throw this.#error;
   }
 
+  /** Who reads or waits to. */
+  get readers(): number {
+    return this.#holders - 1;
+  }
+
   /** Counts a reader in, who calls `close` once. */
   join(): void {
     this.#holders++;

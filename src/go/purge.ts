@@ -47,6 +47,29 @@ export function goPurgeable({ store, treeList }: GoPurgeParts, text: string): Pu
   };
 }
 
+/** A version as one that is evicted: what was said of the module stays, as nothing of it is wrong. */
+export function goVersionPurgeable(
+  { store, treeList }: GoPurgeParts,
+  module: string,
+  version: string,
+): Purgeable {
+  const keys = EXTENSIONS.map((ext) => keyOf({ kind: 'file', module, version, ext }));
+  return {
+    name: `go:${module}@${version}`,
+    scope: { keys, folders: [] },
+    async plan(): Promise<PurgePlan> {
+      const records = await Promise.all(keys.map((key) => store.record(key)));
+      const stored = keys.filter((_, i) => records[i] !== undefined);
+      return {
+        names: stored.length > 0 ? [`go:${module}@${version}`] : [],
+        documents: [],
+        contents: stored.map(contentOf),
+        after: () => treeList.write(module),
+      };
+    },
+  };
+}
+
 /** No other module's answers stand in this folder. */
 function answersOf(module: string) {
   return {
@@ -58,7 +81,8 @@ function answersOf(module: string) {
 /** Nothing but its name owns a file. */
 const contentOf = (key: string): PlannedContent => ({ key, mayGo: () => Promise.resolve(true) });
 
-function parseGoName(text: string): { module: string; version: string | undefined } {
+/** `example.com/m`, or `example.com/m@v1.2.3`. Throws LarderError `invalid` with a sentence. */
+export function parseGoName(text: string): { module: string; version: string | undefined } {
   const at = text.indexOf('@');
   const module = at < 0 ? text : text.slice(0, at);
   const version = at < 0 ? undefined : text.slice(at + 1);

@@ -6,7 +6,7 @@ import { mapBounded } from '../engine/bounded.ts';
 import type { Store } from '../engine/ports.ts';
 import type { PlannedContent, Purgeable, PurgePlan, PurgeScope } from '../engine/purge-plan.ts';
 import { PurgeCascade, READS, type Gone } from './purge-cascade.ts';
-import type { Digest } from './digest.ts';
+import { digestText, type Digest } from './digest.ts';
 import { edgeRepository, parseElement } from './edges.ts';
 import {
   contentKey,
@@ -20,7 +20,7 @@ import {
   tagListFolder,
   tagsFolder,
 } from './keys.ts';
-import { parsePurgeName, purgedName, type PurgeName } from './purge-name.ts';
+import { parsePurgeName, purgedName, type PurgeName, type PurgeTarget } from './purge-name.ts';
 import type { OciUpstreams, RepositoryName } from './upstreams.ts';
 
 export interface OciPurgeParts {
@@ -32,14 +32,48 @@ export interface OciPurgeParts {
 /** `text`: `HOST/REPO`, `HOST/REPO:TAG` or `HOST/REPO@DIGEST`. Throws LarderError `invalid` with a sentence. */
 export function ociPurgeable(parts: OciPurgeParts, text: string): Purgeable {
   const wanted = parsePurgeName(text, parts.upstreams);
-  return { name: wanted.name, scope: scopeOf(wanted), plan: () => planOf(parts, wanted) };
+  const lists = wanted.repositories.flatMap(listsOf);
+  return {
+    name: wanted.name,
+    scope: scopeOf(wanted, lists),
+    plan: () => planOf(parts, wanted, lists),
+  };
 }
 
-function scopeOf({ repositories, target }: PurgeName): PurgeScope {
+/** A tag or digest as one that is evicted: lists stay, as nothing of them is wrong. */
+export function ociUnitPurgeable(
+  parts: Omit<OciPurgeParts, 'upstreams'>,
+  repository: RepositoryName,
+  target: PurgeTarget,
+): Purgeable {
+  const name = purgedName(repository, target);
+  const wanted = { name, repositories: [repository], target };
+  return { name, scope: scopeOf(wanted, []), plan: () => planOf(parts, wanted, []) };
+}
+
+/** Bytes that no repository has a link to. */
+export function strayPurgeable(store: Store, digest: Digest): Purgeable {
+  const key = contentKey(digest);
+  const mayGo = async () => !(await isHeld(store, digest, new Set()));
+  return {
+    name: `oci:@${digestText(digest)}`,
+    scope: { keys: [key], folders: [] },
+    async plan(): Promise<PurgePlan> {
+      const goes = await mayGo();
+      return { names: [], documents: [], contents: goes ? [{ key, mayGo }] : [] };
+    },
+  };
+}
+
+const listsOf = (repository: RepositoryName): string[] => [
+  tagListFolder(repository),
+  referrersFolder(repository),
+];
+
+function scopeOf({ repositories, target }: PurgeName, lists: readonly string[]): PurgeScope {
   const keys: string[] = [];
-  const folders: string[] = [];
+  const folders = [...lists];
   for (const repository of repositories) {
-    folders.push(tagListFolder(repository), referrersFolder(repository));
     if (target.kind === 'repository') {
       folders.push(tagsFolder(repository), linksFolder(repository), failuresFolder(repository));
     } else if (target.kind === 'tag') {
@@ -53,24 +87,21 @@ function scopeOf({ repositories, target }: PurgeName): PurgeScope {
 }
 
 async function planOf(
-  parts: OciPurgeParts,
+  parts: Omit<OciPurgeParts, 'upstreams'>,
   { repositories, target }: PurgeName,
+  lists: readonly string[],
 ): Promise<PurgePlan> {
   const { store } = parts;
   const found = await Promise.all(
-    repositories.map(async (repository) => {
-      const gone = await new PurgeCascade(parts, repository).gone(target);
-      const folders = [tagListFolder(repository), referrersFolder(repository)];
-      const lists = await Promise.all(folders.map((folder) => keysBelow(store, folder)));
-      return { ...gone, lists: lists.flat() };
-    }),
+    repositories.map((repository) => new PurgeCascade(parts, repository).gone(target)),
   );
+  const inLists = await Promise.all(lists.map((folder) => keysBelow(store, folder)));
   const contents = await contentsOf(store, repositories, found);
   const documents = [
     found.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
     found.flatMap(({ edges }) => edges),
     found.flatMap(({ links }) => links),
-    found.flatMap(({ lists }) => lists),
+    inLists.flat(),
   ];
   return { names: await namesOf(store, found, contents), documents, contents };
 }
@@ -104,7 +135,11 @@ async function contentsOf(
 }
 
 /** Whether a repository that has an owner of it holds it, other than those of these hashes. What cannot be read holds it. */
-async function isHeld(store: Store, digest: Digest, except: ReadonlySet<string>): Promise<boolean> {
+export async function isHeld(
+  store: Store,
+  digest: Digest,
+  except: ReadonlySet<string>,
+): Promise<boolean> {
   const folder = referencesFolder(digest);
   const seen = new Set(except);
   for (const element of await store.list(folder)) {

@@ -1,6 +1,7 @@
 // All that is stored of images, come upon folder by folder, in the order of its names: of each folder on the way no more is
 // in memory than its names. What is stored or deleted meanwhile may be met or not.
 
+import { ALL_KEYS, type KeyRange } from '../engine/key-range.ts';
 import type { Store } from '../engine/ports.ts';
 import { parseDigest, type Digest } from './digest.ts';
 import { linksFolder, tagsFolder } from './keys.ts';
@@ -8,10 +9,16 @@ import type { RepositoryName } from './upstreams.ts';
 
 type Lists = Pick<Store, 'list'>;
 
-/** Every repository that has a link or a tag. Throws LarderError `store_failed`, as do the others. */
-export async function* repositories(store: Lists): AsyncGenerator<RepositoryName> {
+/**
+ * Every repository that has a link or a tag; of those whose `HOST/PATH/_` is in the range. Throws LarderError
+ * `store_failed`, as do the others.
+ */
+export async function* repositories(
+  store: Lists,
+  range = ALL_KEYS,
+): AsyncGenerator<RepositoryName> {
   for (const name of foldersIn(await store.list(REPOS)))
-    yield* repositoriesBelow(store, { name }, '');
+    if (range.reaches(`${name}/`)) yield* repositoriesBelow(store, range, { name }, '');
 }
 
 /** Digests that the repository has a link to. */
@@ -33,12 +40,18 @@ export const tagsOf = (store: Lists, repository: RepositoryName): Promise<string
 
 /** Digests whose bytes are stored. */
 export async function* storedDigests(store: Lists): AsyncGenerator<Digest> {
+  for await (const { digests } of digestFolders(store)) yield* digests;
+}
+
+/** The same, folder by folder. */
+export async function* digestFolders(
+  store: Lists,
+): AsyncGenerator<{ readonly folder: string; readonly digests: readonly Digest[] }> {
   for (const algorithm of foldersIn(await store.list(BLOBS))) {
     for (const start of foldersIn(await store.list(`${BLOBS}/${algorithm}`))) {
-      for (const hex of await store.list(`${BLOBS}/${algorithm}/${start}`)) {
-        const digest = parseDigest(`${algorithm}:${hex}`);
-        if (digest) yield digest;
-      }
+      const folder = `${BLOBS}/${algorithm}/${start}`;
+      const found = (await store.list(folder)).map((hex) => parseDigest(`${algorithm}:${hex}`));
+      yield { folder, digests: found.filter((digest) => digest !== undefined) };
     }
   }
 }
@@ -48,16 +61,22 @@ const BLOBS = 'oci/blobs';
 
 async function* repositoriesBelow(
   store: Lists,
+  range: KeyRange,
   upstream: RepositoryName['upstream'],
   path: string,
 ): AsyncGenerator<RepositoryName> {
-  const names = foldersIn(await store.list(`${REPOS}/${upstream.name}${path && `/${path}`}`));
-  // no element of a name begins with an underscore
-  if (path !== '' && names.some((name) => name === '_links' || name === '_tags'))
-    yield { upstream, path };
+  const own = `${upstream.name}${path && `/${path}`}`;
+  const names = foldersIn(await store.list(`${REPOS}/${own}`));
+  let isMet = path === '';
   for (const name of names) {
-    if (!name.startsWith('_'))
-      yield* repositoriesBelow(store, upstream, path === '' ? name : `${path}/${name}`);
+    // no element of a name begins with an underscore
+    if (!name.startsWith('_')) {
+      if (range.reaches(`${own}/${name}/`))
+        yield* repositoriesBelow(store, range, upstream, path === '' ? name : `${path}/${name}`);
+    } else if (!isMet && (name === '_links' || name === '_tags')) {
+      isMet = true;
+      if (range.has(`${own}/_`)) yield { upstream, path };
+    }
   }
 }
 

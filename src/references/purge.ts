@@ -5,9 +5,8 @@
 // It belongs to nobody's connection: once begun it goes on to its end. What a kill or a failing store leaves undone, the
 // same purge ends when it is asked for again.
 
-import { setImmediate as immediate } from 'node:timers/promises';
 import { mapBounded } from '../engine/bounded.ts';
-import type { Lease, Lock, Store } from '../engine/ports.ts';
+import type { Lock, Store } from '../engine/ports.ts';
 import type {
   Announcements,
   PlannedContent,
@@ -15,6 +14,7 @@ import type {
   PurgePlan,
   PurgeScope,
 } from '../engine/purge-plan.ts';
+import { leaseWithin } from './leases.ts';
 
 /** Calls of the store at once. */
 const LANES = 16;
@@ -33,6 +33,17 @@ export interface PurgerParts {
   readonly store: Store;
   readonly lock: Lock;
   readonly announcements: Announcements;
+  /** Told of content that is gone, in bytes. Must not throw. */
+  readonly removed?: (key: string, bytes: number) => void;
+}
+
+/** A unit that may be taken, unless something speaks for it when its turn comes. */
+export interface Evictable {
+  readonly purgeable: Purgeable;
+  /** Asked with what would go, just before it goes. Throws LarderError `store_failed`. */
+  isSpared(plan: PurgePlan): boolean;
+  /** Told what its end freed. Must not throw. */
+  gone(bytes: number): void;
 }
 
 export class Purger {
@@ -55,16 +66,47 @@ export class Purger {
 
   /** Throws LarderError `store_failed`: what was done until then stays done. */
   run(purgeable: Purgeable): Promise<PurgeResult> {
-    const done = this.#run(purgeable);
+    return this.#tracked(this.#run(purgeable));
+  }
+
+  /**
+   * Purges one after another, told to the replicas together, as nobody waits for any of them. `goesOn` is asked before each.
+   * Throws as `run` does.
+   */
+  evict(units: readonly Evictable[], goesOn: () => boolean): Promise<void> {
+    return this.#tracked(this.#evict(units, goesOn));
+  }
+
+  /** Resolves when every purge under way is over. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#running);
+  }
+
+  #tracked<T>(done: Promise<T>): Promise<T> {
     this.#running.add(done);
     const end = () => this.#running.delete(done);
     done.then(end, end);
     return done;
   }
 
-  /** Resolves when every purge under way is over. */
-  async settled(): Promise<void> {
-    await Promise.allSettled(this.#running);
+  async #evict(units: readonly Evictable[], goesOn: () => boolean): Promise<void> {
+    const { announcements } = this.#parts;
+    let scope: PurgeScope = { keys: [], folders: [] };
+    for (const { purgeable } of units) scope = both(scope, purgeable.scope);
+    await announcements.announce(scope);
+    try {
+      for (const { purgeable, isSpared, gone } of units) {
+        if (!goesOn()) return;
+        const plan = await purgeable.plan();
+        if (isSpared(plan)) continue;
+        scope = both(scope, { keys: keysOf(plan), folders: [] });
+        const bytes = await this.#delete(plan);
+        await plan.after?.();
+        gone(bytes);
+      }
+    } finally {
+      await announcements.announce(scope);
+    }
   }
 
   async #run(purgeable: Purgeable): Promise<PurgeResult> {
@@ -93,38 +135,18 @@ export class Purger {
 
   /** The bytes that it freed. */
   async #deleteContent(content: PlannedContent): Promise<number> {
-    const { store } = this.#parts;
+    const { store, lock, removed } = this.#parts;
     const { key } = content;
-    const lease = await this.#lease(key);
+    const lease = await leaseWithin(lock, { key, scope: `purge ${key}`, waitMs: LEASE_WAIT_MS });
     try {
       if (!(await content.mayGo())) return 0;
       const record = await store.record(key);
       await store.delete(key);
-      return record?.size ?? 0;
+      if (record === undefined) return 0;
+      removed?.(key, record.size);
+      return record.size;
     } finally {
       await lease?.release();
-    }
-  }
-
-  /** Undefined where its holder does not give it back. */
-  async #lease(key: string): Promise<Lease | undefined> {
-    const waiting = new AbortController();
-    const timer = setTimeout(() => {
-      waiting.abort(new Error('the lease was waited for too long'));
-    }, LEASE_WAIT_MS);
-    const { signal } = waiting;
-    try {
-      for (;;) {
-        const turn = await this.#parts.lock.acquire({ key, scope: `purge ${key}`, signal });
-        if (!('kind' in turn)) return turn;
-        // an outcome is for those who want the content, and is passed on to all of them first
-        await immediate();
-      }
-    } catch (error) {
-      if (signal.aborted) return undefined;
-      throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 }

@@ -1,0 +1,68 @@
+// The units that were used longest ago, as a walk finds them: so many that they last for a while, and no more than memory
+// takes. Whatever is not among them was used later than all that are.
+
+import type { Holdings, Unit } from '../engine/holdings.ts';
+import type { LastUse } from './last-use.ts';
+
+const MOST = 8192;
+
+export interface Candidate {
+  readonly unit: Unit;
+  /** Or stored, where it was never used: milliseconds since the epoch. */
+  readonly usedAt: number;
+}
+
+export class Candidates {
+  readonly #parts: { readonly holdings: readonly Holdings[]; readonly lastUse: LastUse };
+  /** The oldest last. */
+  #found: Candidate[] = [];
+  /** Whether there were more than it took. */
+  wasFull = false;
+
+  constructor(parts: { readonly holdings: readonly Holdings[]; readonly lastUse: LastUse }) {
+    this.#parts = parts;
+  }
+
+  get isEmpty(): boolean {
+    return this.#found.length === 0;
+  }
+
+  /** The one used longest ago. */
+  first(): Candidate | undefined {
+    return this.#found.at(-1);
+  }
+
+  take(): void {
+    this.#found.pop();
+  }
+
+  clear(): void {
+    this.#found = [];
+  }
+
+  /** Looks for them; `strays`: for content that no unit owns, too. Throws LarderError `store_failed`, and the signal's reason. */
+  async find(strays: boolean, signal: AbortSignal): Promise<void> {
+    const { holdings, lastUse } = this.#parts;
+    let found: Candidate[] = [];
+    this.wasFull = false;
+    const keepOldest = () => {
+      found.sort((one, other) => other.usedAt - one.usedAt);
+      if (found.length > MOST) this.wasFull = true;
+      found = found.slice(-MOST);
+    };
+    for (const one of holdings) {
+      for await (const unit of all(one, strays)) {
+        signal.throwIfAborted();
+        found.push({ unit, usedAt: Math.max(lastUse.of(unit.keys) ?? 0, unit.storedAt) });
+        if (found.length >= 2 * MOST) keepOldest();
+      }
+    }
+    keepOldest();
+    this.#found = found;
+  }
+}
+
+async function* all(holdings: Holdings, strays: boolean): AsyncGenerator<Unit> {
+  yield* holdings.units();
+  if (strays) yield* holdings.strays();
+}
