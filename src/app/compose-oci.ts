@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import type { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
+import type { Holdings } from '../engine/holdings.ts';
 import type { Clock, Listener, Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
@@ -11,6 +12,7 @@ import type { DataPlane } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
 import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
 import { RegistryFetcher } from '../oci/fetch-registry.ts';
+import { OciHoldings } from '../oci/holdings.ts';
 import { Links } from '../oci/links.ts';
 import { ociPurgeable } from '../oci/purge.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
@@ -41,6 +43,8 @@ export interface OciSide {
   readonly plane: DataPlane;
   /** Throws LarderError `invalid` for what names no image, with a sentence. */
   purgeable(text: string): Purgeable;
+  /** What of the images is in this store. */
+  holdings(store: Store): Holdings;
   /** Resolves when links and edges that are on their way are in the store. */
   settled(): Promise<void>;
 }
@@ -104,6 +108,7 @@ export function composeOci(
   return {
     plane,
     purgeable: (text) => ociPurgeable({ store, answers, upstreams }, text),
+    holdings: (place) => new OciHoldings({ store: place, upstreams }),
     settled: () => links.settled(),
   };
 }

@@ -1,14 +1,14 @@
-// The purge's part of the composition, and the admin API that asks for one.
+// The purge's part of the composition, and the admin API that asks for one and tells what is there.
 
 import type { RequestHandler } from 'express';
-import { adminRoutes } from '../admin/routes.ts';
-import type { PurgeRouteParts } from '../admin/purge.ts';
+import { adminRoutes, type AdminParts } from '../admin/routes.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Purger, type PurgerParts } from '../references/purge.ts';
 
 export interface ComposedPurge {
   /** For /admin; undefined while no token is set. */
   readonly admin: RequestHandler | undefined;
+  readonly purger: Purger;
   /** Resolves when every purge under way is over. */
   settled(): Promise<void>;
 }
@@ -16,7 +16,7 @@ export interface ComposedPurge {
 export function composePurge(
   token: string | undefined,
   logger: Logger,
-  parts: PurgerParts & Pick<PurgeRouteParts, 'purgeables'>,
+  parts: PurgerParts & Omit<AdminParts, 'token' | 'purger' | 'audit' | 'requestId'>,
 ): ComposedPurge {
   const purger = new Purger(parts);
   // written whatever is logged beside it
@@ -26,13 +26,13 @@ export function composePurge(
     token === undefined
       ? undefined
       : adminRoutes({
+          ...parts,
           token,
           purger,
-          purgeables: parts.purgeables,
           audit: (line) => {
             trail.info(line, 'audit');
           },
           requestId: (res) => String(res.getHeader('X-Request-Id')),
         });
-  return { admin, settled: () => purger.settled() };
+  return { admin, purger, settled: () => purger.settled() };
 }

@@ -20,6 +20,7 @@ import { VcsFetcher } from '../go/fetch-vcs.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { MadeVersions } from '../go/made-versions.ts';
 import { parseGoPath } from '../go/names.ts';
+import { GoHoldings } from '../go/holdings.ts';
 import { goPurgeable } from '../go/purge.ts';
 import { goPlane } from '../go/routes.ts';
 import { Sources } from '../go/sources.ts';
@@ -38,8 +39,10 @@ import { ociDoor } from '../oci/door.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
 import { composeAdmission } from './compose-admission.ts';
+import { Pins } from '../references/pins.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
 import { composeAuth } from './compose-auth.ts';
+import { composeEviction, watchStore } from './compose-evict.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composePurge } from './compose-purge.ts';
@@ -72,7 +75,8 @@ export async function compose(
 ): Promise<App> {
   const metrics = new Metrics();
   const after: Listener = {};
-  const listener = fanOut([metrics.listener, logging(logger), after], (error) => {
+  const watched = watchStore(clock);
+  const listener = fanOut([metrics.listener, logging(logger), watched.listener, after], (error) => {
     logger.error({ err: error }, 'a listener failed');
   });
 
@@ -105,6 +109,7 @@ export async function compose(
     failures,
   );
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
+  metrics.observeSize(() => watched.size.now?.bytes);
   const answers = new Answers(store);
   const expiries =
     locks.redis &&
@@ -119,6 +124,7 @@ export async function compose(
     failures,
     listener,
     clock,
+    usage: watched.lastUse,
     ...(expiries && { tellExpired: (key: string) => expiries.tell(key) }),
   });
 
@@ -230,25 +236,55 @@ export async function compose(
       : composeAuth(config.htpasswdFile, logger, onMistake);
   const planes = auth ? [auth.guard(go, goDoor), auth.guard(oci.plane, ociDoor)] : [go, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
+  const holdings = {
+    modules: new GoHoldings({ store: storage.place, treeList }),
+    images: oci.holdings(storage.place),
+  };
+  const pins = new Pins(storage.place, clock.now);
   const purges = composePurge(config.adminToken, logger, {
     store: storage.place,
     lock,
     announcements,
+    removed: (key, bytes) => {
+      listener.removed({ key, bytes });
+    },
     purgeables: {
       go: (text) => goPurgeable({ store, treeList }, text),
       oci: (text) => oci.purgeable(text),
     },
+    holdings,
+    lastUse: watched.lastUse,
+    pins,
+    fills,
+    size: watched.size,
+    maxBytes: config.maxSize,
+    traffic: () => metrics.traffic(),
+    now: clock.now,
+  });
+  const eviction = composeEviction(config, {
+    watched,
+    pins,
+    holdings: [holdings.modules, holdings.images],
+    purger: purges.purger,
+    isFilled: (key) => fills.get(key) !== undefined,
+    clock,
+    store: storage.place,
+    lock,
+    listener,
+    logger,
   });
   const { admin } = purges;
   const server = createServer({ config, logger, metrics, readiness, planes, admin });
   const stop = async () => {
     await server.stop();
+    await eviction.stop();
     await purges.settled();
     pull.close();
     await goCommand.close();
     await client.close();
     await fills.settled();
     await oci.settled();
+    await eviction.close();
     await peers?.close();
     await zips.close();
     await auth?.close();
@@ -274,6 +310,9 @@ function logging(logger: Logger): Listener {
     },
     storeFailed({ key, operation, error }) {
       logger.error({ key, operation, reason: messageOf(error) }, 'the store failed');
+    },
+    evicted(event) {
+      logger.info(event, 'evicted');
     },
     staleServed({ key, error }) {
       logger.warn({ key, reason: messageOf(error) }, 'a stale answer was served');

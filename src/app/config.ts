@@ -100,6 +100,12 @@ export interface Config {
   readonly adminToken: string | undefined;
   /** File of the users of both protocols. Undefined: reads are open. */
   readonly htpasswdFile: string | undefined;
+  /** Bytes of content that are kept. Undefined: no limit. */
+  readonly maxSize: number | undefined;
+  /** Since its last use. Undefined: content is kept for ever. */
+  readonly maxAgeMs: number | undefined;
+  /** 0: never. */
+  readonly collectIntervalMs: number;
   readonly logLevel: LogLevel;
 }
 
@@ -267,6 +273,9 @@ const settings = (checks: Checks) =>
     LARDER_DRAIN_TIMEOUT: timer('20s'),
     LARDER_ADMIN_TOKEN: optionalText,
     LARDER_ADMIN_TOKEN_FILE: optionalPath,
+    LARDER_MAX_SIZE: size,
+    LARDER_MAX_AGE: lifetime('0s'),
+    LARDER_COLLECT_INTERVAL: timer('1h'),
     LARDER_LOG_LEVEL: word(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
   });
 
@@ -398,6 +407,9 @@ function toConfig(
     drainTimeoutMs: values.LARDER_DRAIN_TIMEOUT,
     adminToken: values.LARDER_ADMIN_TOKEN,
     htpasswdFile: values.LARDER_AUTH_HTPASSWD,
+    maxSize: values.LARDER_MAX_SIZE || undefined,
+    maxAgeMs: values.LARDER_MAX_AGE || undefined,
+    collectIntervalMs: values.LARDER_COLLECT_INTERVAL,
     logLevel: values.LARDER_LOG_LEVEL,
   };
 }

@@ -99,7 +99,7 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
     const started = performance.now();
     const requestId = requestIds.of(req.headers['x-request-id']);
     // prettier-ignore
-    const context: RequestContext = { requestId, user: undefined, protocol: 'control', outcome: 'bypass', bytes: 0 };
+    const context: RequestContext = { requestId, user: undefined, upstream: undefined, protocol: 'control', outcome: 'bypass', bytes: 0 };
     const path = pathOf(req);
     const remote = req.socket.remoteAddress;
     requests.started();
@@ -107,13 +107,13 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
     res.once('close', () => {
       requests.ended();
       const { method = '' } = req;
-      const { protocol, outcome, user } = context;
+      const { protocol, outcome, user, upstream } = context;
       const bytes = protocol === 'control' ? bodyBytes(req, res) : context.bytes;
       const ms = performance.now() - started;
       const status = res.headersSent ? res.statusCode : clientClosedRequest;
       const aborted = !res.writableFinished;
       const userAgent = req.headers['user-agent'];
-      metrics.requestEnded({ protocol, method, status, outcome, bytes, ms });
+      metrics.requestEnded({ protocol, method, status, outcome, bytes, ms, upstream });
       // prettier-ignore
       logRequest(logger, { protocol, method, path, status, bytes, ms, outcome, requestId, remote, userAgent, user, aborted });
     });

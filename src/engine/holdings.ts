@@ -46,8 +46,6 @@ export interface Holdings {
   inspect(text: string): Promise<Inspected | undefined>;
   /** What a fill fetches, as it is named to people; undefined for the other protocol's. */
   nameOf(key: string, failureKey: string): string | undefined;
-  /** Under which key it is counted as used that this one was asked for; undefined: not at all. */
-  usedAs(key: string): string | undefined;
 }
 
 /** Which units are listed. */

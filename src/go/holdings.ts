@@ -31,6 +31,10 @@ interface StoredVersion {
   readonly records: ReadonlyMap<FileExtension, ContentRecord>;
 }
 
+/** What is counted as used where a key of this protocol is asked for: its version. Undefined for any other key. */
+export const goUsedAs = (key: string): string | undefined =>
+  key.startsWith('go/') ? key.slice(0, key.lastIndexOf('.')) : undefined;
+
 export class GoHoldings implements Holdings {
   readonly #parts: GoPurgeParts;
   readonly #store: Store;
@@ -94,10 +98,6 @@ export class GoHoldings implements Holdings {
     if (!FILE.test(key)) return undefined;
     const name = parseGoPath(key.slice('go'.length));
     return name?.kind === 'file' ? `go:${name.module}@${name.version} .${name.ext}` : undefined;
-  }
-
-  usedAs(key: string): string | undefined {
-    return key.startsWith('go/') ? key.slice(0, key.lastIndexOf('.')) : undefined;
   }
 
   async *#versions(

@@ -204,6 +204,7 @@ async function send(
   served: Served | ServedAnswer,
 ): Promise<void> {
   context.outcome = served.outcome;
+  context.upstream = served.record?.source;
   const contentType =
     name.kind === 'file' ? TYPES[name.ext] : name.kind === 'list' ? TEXT : TYPES.info;
   const cacheControl =

@@ -8,6 +8,8 @@ export interface RequestContext {
   readonly requestId: string;
   /** Whose request it is, where Larder asks. Set before its plane sees it. */
   user?: string | undefined;
+  /** Where what is served came from first, as the record says; undefined where that does not matter. */
+  upstream?: string | undefined;
   /** For logs and metrics: `go`, `oci`, `control`. One of a few fixed words. */
   protocol: string;
   /** The word for logs, metrics and `X-Larder-Cache`: `bypass` until who answers sets it. */

@@ -15,6 +15,14 @@ export interface RequestSample {
   /** Of the body. */
   readonly bytes: number;
   readonly ms: number;
+  /** Where it came from first. */
+  readonly upstream?: string | undefined;
+}
+
+/** What an upstream was not asked for. */
+interface Saved {
+  hits: number;
+  bytes: number;
 }
 
 export interface FillLoad {
@@ -86,6 +94,23 @@ export class Metrics {
     gauge('larder_fills_queued', 'Fills that wait for their turn.', (load) => load.queued);
   }
 
+  /** Requests by whether the store had what they asked for, and what that saved. */
+  traffic() {
+    return this.#requests.traffic();
+  }
+
+  /** Has `read` asked for the bytes in the store at each scrape; undefined: not known. Called once. */
+  observeSize(read: () => number | undefined): void {
+    new Gauge({
+      name: 'larder_store_bytes',
+      help: 'Bytes of content in the store.',
+      registers: [this.#registry],
+      collect() {
+        this.set(read() ?? Number.NaN);
+      },
+    });
+  }
+
   /** Everything in Prometheus' text format. */
   text(): Promise<string> {
     return this.#registry.metrics();
@@ -107,16 +132,53 @@ interface RequestSeries {
 class RequestCounts {
   readonly #series: RequestSeries[] = [];
   readonly #bytes = new Map<string, number>();
+  readonly #saved = new Map<string, Saved>();
 
-  add({ protocol, method, status, outcome, bytes }: RequestSample): void {
+  add({ protocol, method, status, outcome, bytes, upstream }: RequestSample): void {
+    if (upstream !== undefined && fromStore.has(outcome)) this.#save(upstream, bytes);
     const known = methods.has(method) ? method : 'other';
     this.#seriesOf(protocol, known, status, outcome).count++;
     this.#bytes.set(protocol, (this.#bytes.get(protocol) ?? 0) + bytes);
   }
 
+  traffic() {
+    const of = (outcomes: ReadonlySet<CacheOutcome>) =>
+      this.#series
+        .filter(({ outcome }) => outcomes.has(outcome))
+        .reduce((sum, { count }) => sum + count, 0);
+    const upstreams = [...this.#saved].map(([name, { hits, bytes }]) => ({
+      name,
+      hits,
+      bytesSaved: bytes,
+    }));
+    return { hits: of(fromStore), misses: of(fromUpstream), upstreams };
+  }
+
+  #save(upstream: string, bytes: number): void {
+    let saved = this.#saved.get(upstream);
+    if (saved === undefined) {
+      const label = this.#saved.size < mostHosts ? upstream : 'other';
+      saved = this.#saved.get(label) ?? { hits: 0, bytes: 0 };
+      this.#saved.set(label, saved);
+    }
+    saved.hits++;
+    saved.bytes += bytes;
+  }
+
   register(registers: Registry[]): void {
     const series = this.#series;
     const bytesOf = this.#bytes;
+    const savedOf = this.#saved;
+    new Counter({
+      name: 'larder_saved_bytes_total',
+      help: 'Bytes of bodies that came out of the store, by the upstream that did not have to send them.',
+      labelNames: ['upstream'],
+      registers,
+      collect() {
+        this.reset();
+        for (const [upstream, { bytes }] of savedOf) this.inc({ upstream }, bytes);
+      },
+    });
     new Counter({
       name: 'larder_requests_total',
       help: 'Requests answered, or broken off, by what came of them.',
@@ -161,6 +223,9 @@ class RequestCounts {
   }
 }
 
+const fromStore: ReadonlySet<CacheOutcome> = new Set(['hit', 'stale', 'revalidated', 'redirect']);
+const fromUpstream: ReadonlySet<CacheOutcome> = new Set(['miss']);
+
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']);
 
 function engineListener(registers: Registry[]): Listener {
@@ -197,6 +262,8 @@ function engineListener(registers: Registry[]): Listener {
     'larder_lock_service_failures_total',
     'Times that Redis went away, and locks held within this process alone.',
   );
+  const evicted = counter('larder_evicted_total', 'Units evicted.');
+  const evictedBytes = counter('larder_evicted_bytes_total', 'Bytes that evictions freed.');
   const hostLabel = bounded(mostHosts);
   return {
     fillEnded({ outcome, bytes, ms }) {
@@ -208,6 +275,10 @@ function engineListener(registers: Registry[]): Listener {
       const label = hostLabel(host);
       upstreamRequests.inc({ host: label, status: String(status) });
       upstreamSeconds.observe({ host: label }, ms / 1000);
+    },
+    evicted({ bytes }) {
+      evicted.inc();
+      evictedBytes.inc(bytes);
     },
     staleServed() {
       stale.inc();

@@ -38,6 +38,10 @@ export interface OciHoldingsParts {
   readonly upstreams: OciPurgeParts['upstreams'];
 }
 
+/** What is counted as used where a key of this protocol is asked for: a tag, a digest. Undefined for any other key. */
+export const ociUsedAs = (key: string): string | undefined =>
+  key.startsWith('oci/') ? key : undefined;
+
 export class OciHoldings implements Holdings {
   readonly #parts: OciHoldingsParts;
   readonly #store: Store;
@@ -126,10 +130,6 @@ export class OciHoldings implements Holdings {
     if (algorithm === undefined || hex === undefined) return undefined;
     const [, repository = ''] = /^oci\/repos\/(.*)@/.exec(failureKey) ?? [];
     return `oci:${repository}@${algorithm}:${hex}`;
-  }
-
-  usedAs(key: string): string | undefined {
-    return key.startsWith('oci/') ? key : undefined;
   }
 
   #named(text: string): [RepositoryName, PurgeTarget][] {

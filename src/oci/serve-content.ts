@@ -150,6 +150,7 @@ export class OciContent {
   ): Promise<void> {
     const { req, res, context, client } = exchange;
     context.outcome = byTag === undefined || outcome === 'miss' ? outcome : byTag.outcome;
+    context.upstream = exchange.repository.upstream.name;
     await serve(req, res, context, client, {
       body,
       record,

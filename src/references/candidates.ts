@@ -36,6 +36,13 @@ export class Candidates {
     this.#found.pop();
   }
 
+  /** Where it belongs, unless it was used later than all that there is to know of. */
+  putBack(candidate: Candidate): void {
+    const at = this.#found.findIndex(({ usedAt }) => usedAt <= candidate.usedAt);
+    if (at === 0 && this.wasFull) return;
+    this.#found.splice(at < 0 ? this.#found.length : at, 0, candidate);
+  }
+
   clear(): void {
     this.#found = [];
   }

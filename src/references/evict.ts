@@ -4,7 +4,7 @@
 //   too large, or something too old? → the oldest units, found by a walk → not used since, not pinned → purge
 
 import { setImmediate as immediate } from 'node:timers/promises';
-import type { Holdings, Unit } from '../engine/holdings.ts';
+import type { Holdings } from '../engine/holdings.ts';
 import type { Clock, Lease, Lock, Listener } from '../engine/ports.ts';
 import type { PurgePlan } from '../engine/purge-plan.ts';
 import { Candidates, type Candidate } from './candidates.ts';
@@ -20,10 +20,13 @@ const LOW_WATER = 0.95;
 /** Units whose eviction is told to the replicas together. */
 const BATCH = 16;
 const LEASE = { key: 'evict', scope: 'evict', waitMs: 1000 };
-/** After a run that found too little to take, milliseconds; twice as long after each further one, up to an interval. */
+/** After a run that found too little to take, milliseconds; twice as long after each further one, an hour at most. */
 const FRUITLESS_MS = 30_000;
+const LONGEST_WAIT_MS = 3_600_000;
 /** How often a replica looks whether the others made the store too large, milliseconds. */
 const LOOK_MS = 30_000;
+/** For so long what the other replicas told is news enough, milliseconds. */
+const HEARD_MS = 10_000;
 
 export interface EvictorParts {
   readonly holdings: readonly Holdings[];
@@ -44,7 +47,7 @@ export interface EvictLimits {
   readonly maxBytes: number | undefined;
   /** Since the last use, milliseconds; undefined: for ever. */
   readonly maxAgeMs: number | undefined;
-  /** How often ages are looked at and the store is counted, milliseconds. */
+  /** How often ages are looked at and the store is counted, milliseconds; Infinity: never. */
   readonly intervalMs: number;
 }
 
@@ -58,6 +61,9 @@ export class Evictor {
   /** Not before it is a run begun, unless it is due. */
   #notBefore = 0;
   #fruitless = 0;
+  /** The last run spared something that was in use. */
+  #sawUse = false;
+  #exchangedAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(parts: EvictorParts, limits: EvictLimits) {
@@ -110,7 +116,7 @@ export class Evictor {
     const lease = await leaseWithin(this.#parts.lock, LEASE);
     if (lease === undefined) {
       // another replica is at it
-      this.#hold();
+      this.#notBefore = this.#parts.clock.now() + FRUITLESS_MS;
       return;
     }
     try {
@@ -123,7 +129,10 @@ export class Evictor {
   async #leased(lease: Lease, isDue: boolean): Promise<void> {
     const { tally, holdings, clock } = this.#parts;
     const signal = AbortSignal.any([lease.lost, this.#closing.signal]);
-    await tally.exchange();
+    if (clock.now() - this.#exchangedAt >= HEARD_MS) {
+      await tally.exchange();
+      this.#exchangedAt = clock.now();
+    }
     if (isDue) {
       this.#lookedAt = clock.now();
       const countedAt = tally.countedAt;
@@ -145,61 +154,68 @@ export class Evictor {
 
   /** The oldest ones, as long as they are too old or the store is too large. */
   async #evict(isWanted: () => boolean, signal: AbortSignal): Promise<void> {
-    let pinned = await this.#parts.pins.names();
-    let gone = 0;
-    for (let walks = 0, goneBefore = 0; !signal.aborted;) {
+    const candidates = this.#candidates;
+    const began = this.#parts.clock.now();
+    const run: Run = { began, pinned: await this.#parts.pins.names(), gone: 0 };
+    this.#sawUse = false;
+    let walk: 'none' | 'units' | 'strays too' = 'none';
+    for (let goneBefore = 0; !signal.aborted;) {
       const batch: Candidate[] = [];
-      while (batch.length < BATCH) {
-        const next = this.#candidates.first();
-        if (next === undefined || !(isWanted() || this.#isTooOld(next.usedAt))) break;
-        this.#candidates.take();
-        if (!this.#isSpared(next.unit, next.usedAt, pinned)) batch.push(next);
+      for (let next = candidates.first(); next && batch.length < BATCH; next = candidates.first()) {
+        if (!isWanted() && !this.#isTooOld(next.usedAt)) break;
+        candidates.take();
+        if (!this.#isSpared(next, run)) batch.push(next);
       }
       if (batch.length > 0) {
-        gone += await this.#evictBatch(batch, isWanted, pinned);
+        await this.#evictBatch(batch, isWanted, run);
         await immediate();
         continue;
       }
-      const isDone = !this.#candidates.isEmpty || (!isWanted() && !this.#looksForOld(walks));
+      const looksOn = isWanted() || (walk === 'none' ? this.#hasAge : candidates.wasFull);
+      if (!candidates.isEmpty || !looksOn) break;
       // a walk after which nothing went finds the same the next time
-      if (isDone || (walks > 0 && gone === goneBefore)) break;
-      goneBefore = gone;
-      walks++;
-      pinned = await this.#parts.pins.names();
-      await this.#candidates.find(isWanted() && walks > 1, signal);
+      const isFruitless: boolean = run.gone === goneBefore && walk !== 'none';
+      if (isFruitless && (walk === 'strays too' || !isWanted())) break;
+      walk = isFruitless ? 'strays too' : 'units';
+      goneBefore = run.gone;
+      run.pinned = await this.#parts.pins.names();
+      await candidates.find(walk === 'strays too', signal);
     }
   }
 
-  async #evictBatch(
-    batch: readonly Candidate[],
-    isWanted: () => boolean,
-    pinned: ReadonlySet<string>,
-  ): Promise<number> {
-    let gone = 0;
-    let at = 0;
-    const units = batch.map(({ unit, usedAt }): Evictable => ({
-      purgeable: unit.purgeable(),
-      isSpared: (plan) => this.#isSpared(unit, usedAt, pinned, plan),
+  async #evictBatch(batch: readonly Candidate[], isWanted: () => boolean, run: Run): Promise<void> {
+    let begun = 0;
+    const units = batch.map((candidate): Evictable => ({
+      purgeable: candidate.unit.purgeable(),
+      isSpared: (plan) => this.#isSpared(candidate, run, plan),
       gone: (bytes) => {
-        gone++;
-        this.#parts.listener.evicted({ name: unit.name, bytes });
+        run.gone++;
+        this.#parts.listener.evicted({ name: candidate.unit.name, bytes });
       },
     }));
     // asked before each, in their order
     const goesOn = () => {
-      const next = batch[at++];
-      return isWanted() || (next !== undefined && this.#isTooOld(next.usedAt));
+      const next = batch[begun];
+      if (next === undefined || (!isWanted() && !this.#isTooOld(next.usedAt))) return false;
+      begun++;
+      return true;
     };
     await this.#parts.purger.evict(units, goesOn);
-    return gone;
+    for (const candidate of batch.slice(begun)) this.#candidates.putBack(candidate);
   }
 
-  /** Used since it was found, being filled, or pinned; with a plan, whatever would go with it counts too. */
-  #isSpared(unit: Unit, usedAt: number, pinned: ReadonlySet<string>, plan?: PurgePlan): boolean {
+  /** Pinned, being filled, or used since it was found; with a plan, whatever would go with it counts too. */
+  #isSpared({ unit, usedAt }: Candidate, run: Run, plan?: PurgePlan): boolean {
     const { lastUse, isFilled } = this.#parts;
+    if ([...unit.pins, ...(plan?.names ?? [])].some((name) => run.pinned.has(name))) return true;
     const keys = [...unit.keys, ...(plan?.contents ?? []).map(({ key }) => key)];
-    if ([...unit.pins, ...(plan?.names ?? [])].some((name) => pinned.has(name))) return true;
-    return (lastUse.of(keys) ?? 0) > usedAt || keys.some(isFilled);
+    const lastUsed = lastUse.of(keys) ?? 0;
+    const isRead = lastUsed === Infinity || keys.some(isFilled);
+    if (!isRead && lastUsed <= usedAt) return false;
+    // what has its turn later than it was thought, and may have it still in this run
+    if (!isRead && lastUsed < run.began) this.#candidates.putBack({ unit, usedAt: lastUsed });
+    else this.#sawUse = true;
+    return true;
   }
 
   #isTooLarge(): boolean {
@@ -212,16 +228,24 @@ export class Evictor {
     return maxAgeMs !== undefined && this.#parts.clock.now() - usedAt > maxAgeMs;
   }
 
-  /** What is too old is looked for once at least, and as long as a walk's candidates are all too old. */
-  #looksForOld(walks: number): boolean {
-    return this.#limits.maxAgeMs !== undefined && (walks === 0 || this.#candidates.wasFull);
+  get #hasAge(): boolean {
+    return this.#limits.maxAgeMs !== undefined;
   }
 
+  /** Waits: longer and longer, unless it was in use what kept the store large. */
   #hold(): void {
-    const wait = Math.min(FRUITLESS_MS * 2 ** this.#fruitless, this.#limits.intervalMs);
-    this.#notBefore = this.#parts.clock.now() + wait;
-    this.#fruitless++;
+    const wait = this.#sawUse ? FRUITLESS_MS : FRUITLESS_MS * 2 ** this.#fruitless++;
+    this.#notBefore = this.#parts.clock.now() + Math.min(wait, LONGEST_WAIT_MS);
   }
+}
+
+/** One round of evictions. */
+interface Run {
+  /** Milliseconds since the epoch. */
+  readonly began: number;
+  pinned: ReadonlySet<string>;
+  /** Units that went. */
+  gone: number;
 }
 
 /** Of all protocols. In the order of the keys, where the holdings are. */

@@ -52,14 +52,17 @@ export class LastUse implements Usage {
     };
   }
 
-  /** Milliseconds since the epoch; undefined where none of them was used, as far as is known. */
+  /**
+   * Milliseconds since the epoch, Infinity where somebody reads one of them; undefined where none was used, as far as is
+   * known.
+   */
   of(keys: readonly string[]): number | undefined {
     this.#settle();
     let latest: number | undefined;
     for (const key of keys) {
       const as = this.#usedAs(key);
       if (as === undefined) continue;
-      if (this.#readers.has(as)) return this.#clock.now();
+      if (this.#readers.has(as)) return Infinity;
       const time = this.#known.get(shortName(as));
       if (time !== undefined && time > (latest ?? -Infinity)) latest = time;
     }

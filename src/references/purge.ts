@@ -41,9 +41,9 @@ export interface PurgerParts {
 export interface Evictable {
   readonly purgeable: Purgeable;
   /** Asked with what would go, just before it goes. Throws LarderError `store_failed`. */
-  isSpared(plan: PurgePlan): boolean;
-  /** Told what its end freed. Must not throw. */
-  gone(bytes: number): void;
+  readonly isSpared: (plan: PurgePlan) => boolean;
+  /** Told, where there was anything of it, what its end freed. Must not throw. */
+  readonly gone: (bytes: number) => void;
 }
 
 export class Purger {
@@ -102,7 +102,7 @@ export class Purger {
         scope = both(scope, { keys: keysOf(plan), folders: [] });
         const bytes = await this.#delete(plan);
         await plan.after?.();
-        gone(bytes);
+        if (bytes > 0 || plan.documents.some((group) => group.length > 0)) gone(bytes);
       }
     } finally {
       await announcements.announce(scope);

@@ -2,12 +2,13 @@
 
 import { describe, expect, test } from 'vitest';
 import { adminRoutes } from '../../src/admin/routes.ts';
-import type { AuditLine } from '../../src/admin/purge.ts';
+import type { AuditLine } from '../../src/admin/audit.ts';
 import { LocalLock } from '../../src/coordination/local-lock.ts';
 import { LarderError } from '../../src/engine/errors.ts';
 import { goPurgeable } from '../../src/go/purge.ts';
 import { TreeList } from '../../src/go/tree-list.ts';
 import { Purger } from '../../src/references/purge.ts';
+import { adminParts } from '../support/admin.ts';
 import { MemoryStore, sha256 } from '../support/engine.ts';
 import { ask, serve } from '../support/server.ts';
 
@@ -34,6 +35,7 @@ async function setUp() {
   const audited: AuditLine[] = [];
   const announcements = { announce: () => Promise.resolve(), subscribe: () => undefined };
   const admin = adminRoutes({
+    ...adminParts(store),
     token: TOKEN,
     purger: new Purger({ store, lock: new LocalLock(), announcements }),
     purgeables: {

@@ -283,6 +283,8 @@ export function recorder(): { listener: Required<Listener>; events: Event[] } {
     listener: {
       fillEnded: tell('fillEnded'),
       stored: tell('stored'),
+      removed: tell('removed'),
+      evicted: tell('evicted'),
       storeFailed: tell('storeFailed'),
       staleServed: tell('staleServed'),
       upstreamAnswered: tell('upstreamAnswered'),
@@ -320,8 +322,10 @@ export function engine(options: EngineOptions = {}) {
     failures,
   );
   const answers = new Answers(store);
-  const pull = new PullThrough({ store, lock, answers, fills, failures, listener, clock });
-  return { store, clock, events, failures, fills, answers, pull, spoolDir };
+  const used: string[] = [];
+  const usage = { used: (key: string) => void used.push(key), reading: () => () => undefined };
+  const pull = new PullThrough({ store, lock, answers, fills, failures, listener, clock, usage });
+  return { store, clock, events, failures, fills, answers, pull, spoolDir, used };
 }
 
 export const online: Ask = { mode: 'sync', signal: never };

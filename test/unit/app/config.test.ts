@@ -80,6 +80,9 @@ describe('defaults', () => {
       storeTimeoutMs: 10_000,
       drainTimeoutMs: 20_000,
       adminToken: undefined,
+      maxSize: undefined,
+      maxAgeMs: undefined,
+      collectIntervalMs: 3_600_000,
       logLevel: 'info',
     });
   });

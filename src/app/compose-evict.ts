@@ -1,0 +1,108 @@
+// The part of the composition that knows how large the store is and what of it is used, and keeps it as the settings say.
+
+import type { Holdings } from '../engine/holdings.ts';
+import type { Clock, Listener, Lock, Store } from '../engine/ports.ts';
+import { goUsedAs } from '../go/holdings.ts';
+import { ociUsedAs } from '../oci/holdings.ts';
+import type { Logger } from '../observability/logger.ts';
+import { contentsOf, Evictor, type EvictorParts } from '../references/evict.ts';
+import { LastUse } from '../references/last-use.ts';
+import type { Pins } from '../references/pins.ts';
+import { StoreSize } from '../references/store-size.ts';
+import { Tally } from '../references/tally.ts';
+import type { Config } from './config.ts';
+
+/** What hits and fills are told to. */
+export interface Watched {
+  readonly lastUse: LastUse;
+  readonly size: StoreSize;
+  /** To be told of what is stored and removed. */
+  readonly listener: Listener;
+  /** Called when the store has grown. */
+  grown: () => void;
+}
+
+export function watchStore(clock: Clock): Watched {
+  const lastUse = new LastUse(clock, (key) => goUsedAs(key) ?? ociUsedAs(key));
+  const size = new StoreSize();
+  const watched: Watched = {
+    lastUse,
+    size,
+    grown: () => undefined,
+    listener: {
+      stored({ key, record, isNew }) {
+        if (isNew) size.stored(key, record.size);
+        watched.grown();
+      },
+      removed({ key, bytes }) {
+        size.removed(key, bytes);
+      },
+    },
+  };
+  return watched;
+}
+
+export interface EvictionParts extends Pick<EvictorParts, 'purger' | 'isFilled' | 'clock'> {
+  readonly watched: Watched;
+  readonly pins: Pins;
+  /** In the order of their keys. */
+  readonly holdings: readonly Holdings[];
+  /** Without a memory. */
+  readonly store: Store;
+  readonly lock: Lock;
+  readonly listener: Required<Listener>;
+  readonly logger: Logger;
+}
+
+export interface ComposedEviction {
+  /** Nothing is evicted any more. To be called while purges can still be carried out. */
+  stop(): Promise<void>;
+  /** Tells what was seen until now. To be called when nothing is stored any more. */
+  close(): Promise<void>;
+}
+
+/** Begins at once: counts the store in the background where its size is not known for sure. */
+export function composeEviction(
+  config: Pick<Config, 'maxSize' | 'maxAgeMs' | 'collectIntervalMs' | 'storage'>,
+  { watched, holdings, store, lock, listener, clock, logger, ...parts }: EvictionParts,
+): ComposedEviction {
+  const { lastUse, size } = watched;
+  const failed = (error: unknown) => {
+    listener.storeFailed({ key: '', operation: 'usage', error });
+  };
+  const tally = new Tally({ store, lock, clock, lastUse, size, failed });
+  const limits = {
+    maxBytes: config.maxSize,
+    maxAgeMs: config.maxAgeMs,
+    intervalMs: config.collectIntervalMs || Infinity,
+  };
+  const isLimited = limits.maxBytes !== undefined || limits.maxAgeMs !== undefined;
+  const evictor = isLimited
+    ? new Evictor({ ...parts, holdings, lastUse, size, tally, lock, clock, listener }, limits)
+    : undefined;
+  const closing = new AbortController();
+  const begin = async () => {
+    await tally.exchange();
+    // whoever has a folder to itself may have been killed before it told what it did
+    if (size.now === undefined || (isLimited && config.storage === 'file'))
+      await tally.recount(contentsOf(holdings), closing.signal);
+    logger.debug({ ...size.now }, 'the size of the store is known');
+    evictor?.poke();
+  };
+  const begun = begin().catch((error: unknown) => {
+    if (!closing.signal.aborted) failed(error);
+  });
+  tally.start();
+  evictor?.start();
+  watched.grown = () => {
+    evictor?.poke();
+  };
+  return {
+    async stop() {
+      closing.abort(new Error('the server is stopping'));
+      await evictor?.close();
+      await begun;
+    },
+    close: () => tally.close(),
+  };
+}
