@@ -178,7 +178,7 @@ export interface Listener {
   /** Content was taken out of the store. */
   removed?(event: { key: string; bytes: number }): void;
   /** A unit was evicted, with what it alone held. */
-  evicted?(event: { name: string; bytes: number }): void;
+  evicted?(event: { unit: string; bytes: number }): void;
   /** Bytes reached their clients but could not be kept, or the store refused a read. */
   storeFailed?(event: { key: string; operation: string; error: unknown }): void;
   staleServed?(event: { key: string; error: unknown }): void;

@@ -2,6 +2,7 @@
 // takes. Whatever is not among them was used later than all that are.
 
 import type { Holdings, Unit } from '../engine/holdings.ts';
+import type { Clock } from '../engine/ports.ts';
 import type { LastUse } from './last-use.ts';
 
 const MOST = 8192;
@@ -12,14 +13,22 @@ export interface Candidate {
   readonly usedAt: number;
 }
 
+export interface CandidatesParts {
+  readonly holdings: readonly Holdings[];
+  readonly lastUse: LastUse;
+  readonly clock: Clock;
+}
+
 export class Candidates {
-  readonly #parts: { readonly holdings: readonly Holdings[]; readonly lastUse: LastUse };
+  readonly #parts: CandidatesParts;
   /** The oldest last. */
   #found: Candidate[] = [];
   /** Whether there were more than it took. */
   wasFull = false;
+  /** What was used last before this time is among them, milliseconds since the epoch. */
+  #known = 0;
 
-  constructor(parts: { readonly holdings: readonly Holdings[]; readonly lastUse: LastUse }) {
+  constructor(parts: CandidatesParts) {
     this.#parts = parts;
   }
 
@@ -36,11 +45,12 @@ export class Candidates {
     this.#found.pop();
   }
 
-  /** Where it belongs, unless it was used later than all that there is to know of. */
-  putBack(candidate: Candidate): void {
+  /** Where it belongs. Not one that was used later than something may have been that is not among them: false. */
+  putBack(candidate: Candidate): boolean {
+    if (candidate.usedAt > this.#known) return false;
     const at = this.#found.findIndex(({ usedAt }) => usedAt <= candidate.usedAt);
-    if (at === 0 && this.wasFull) return;
     this.#found.splice(at < 0 ? this.#found.length : at, 0, candidate);
+    return true;
   }
 
   clear(): void {
@@ -49,9 +59,10 @@ export class Candidates {
 
   /** Looks for them; `strays`: for content that no unit owns, too. Throws LarderError `store_failed`, and the signal's reason. */
   async find(strays: boolean, signal: AbortSignal): Promise<void> {
-    const { holdings, lastUse } = this.#parts;
+    const { holdings, lastUse, clock } = this.#parts;
     let found: Candidate[] = [];
     this.wasFull = false;
+    const began = clock.now();
     const keepOldest = () => {
       found.sort((one, other) => other.usedAt - one.usedAt);
       if (found.length > MOST) this.wasFull = true;
@@ -66,6 +77,7 @@ export class Candidates {
     }
     keepOldest();
     this.#found = found;
+    this.#known = this.wasFull ? Math.min(began, found[0]?.usedAt ?? 0) : began;
   }
 }
 

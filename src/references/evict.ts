@@ -155,8 +155,7 @@ export class Evictor {
   /** The oldest ones, as long as they are too old or the store is too large. */
   async #evict(isWanted: () => boolean, signal: AbortSignal): Promise<void> {
     const candidates = this.#candidates;
-    const began = this.#parts.clock.now();
-    const run: Run = { began, pinned: await this.#parts.pins.names(), gone: 0 };
+    const run: Run = { pinned: await this.#parts.pins.names(), gone: 0 };
     this.#sawUse = false;
     let walk: 'none' | 'units' | 'strays too' = 'none';
     for (let goneBefore = 0; !signal.aborted;) {
@@ -190,7 +189,7 @@ export class Evictor {
       isSpared: (plan) => this.#isSpared(candidate, run, plan),
       gone: (bytes) => {
         run.gone++;
-        this.#parts.listener.evicted({ name: candidate.unit.name, bytes });
+        this.#parts.listener.evicted({ unit: candidate.unit.name, bytes });
       },
     }));
     // asked before each, in their order
@@ -212,9 +211,8 @@ export class Evictor {
     const lastUsed = lastUse.of(keys) ?? 0;
     const isRead = lastUsed === Infinity || keys.some(isFilled);
     if (!isRead && lastUsed <= usedAt) return false;
-    // what has its turn later than it was thought, and may have it still in this run
-    if (!isRead && lastUsed < run.began) this.#candidates.putBack({ unit, usedAt: lastUsed });
-    else this.#sawUse = true;
+    // it may have its turn yet, later than it was thought
+    if (isRead || !this.#candidates.putBack({ unit, usedAt: lastUsed })) this.#sawUse = true;
     return true;
   }
 
@@ -241,8 +239,6 @@ export class Evictor {
 
 /** One round of evictions. */
 interface Run {
-  /** Milliseconds since the epoch. */
-  readonly began: number;
   pinned: ReadonlySet<string>;
   /** Units that went. */
   gone: number;
