@@ -60,23 +60,24 @@ export class Candidates {
   /** Looks for them; `strays`: for content that no unit owns, too. Throws LarderError `store_failed`, and the signal's reason. */
   async find(strays: boolean, signal: AbortSignal): Promise<void> {
     const { holdings, lastUse, clock } = this.#parts;
-    let found: Candidate[] = [];
-    this.wasFull = false;
     const began = clock.now();
+    let found: Candidate[] = [];
+    let met = 0;
     const keepOldest = () => {
       found.sort((one, other) => other.usedAt - one.usedAt);
-      if (found.length > MOST) this.wasFull = true;
       found = found.slice(-MOST);
     };
     for (const one of holdings) {
       for await (const unit of all(one, strays)) {
         signal.throwIfAborted();
+        met++;
         found.push({ unit, usedAt: Math.max(lastUse.of(unit.keys) ?? 0, unit.storedAt) });
         if (found.length >= 2 * MOST) keepOldest();
       }
     }
     keepOldest();
     this.#found = found;
+    this.wasFull = met > found.length;
     this.#known = this.wasFull ? Math.min(began, found[0]?.usedAt ?? 0) : began;
   }
 }
