@@ -10,6 +10,7 @@ const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
     'takes files out of the folder of the store',
   'what owns what after real pulls': 'reads the folder of the store',
   'purged on the disk': 'looks into the folder of the store',
+  'what passes is ten times what may be kept': 'looks into the folder of the store',
   'purged on the disk by tags: bytes freed are bytes gone': 'looks into the folder of the store',
   'a version of which a kill left the zip alone is completed of the same commit, also when its tag was moved':
     'takes files out of the folder of the store',

@@ -31,9 +31,12 @@ export async function purge(
   return JSON.parse(text) as Purged;
 }
 
-/** Bytes of content in the folder of a file store. */
+/** Bytes of content in the folder of a file store, where they may go meanwhile. */
 export const bytesHeld = (storageDir: string): number =>
   filesBelow(storageDir)
     .map((file) => file.slice(storageDir.length))
     .filter((key) => /^\/oci\/blobs\/[^.]*$|^\/go\/.*\.(info|mod|zip)$/.test(key))
-    .reduce((bytes, key) => bytes + statSync(storageDir + key).size, 0);
+    .reduce(
+      (bytes, key) => bytes + (statSync(storageDir + key, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
