@@ -15,8 +15,7 @@ export const NAME_LENGTH = 10;
 export type Uses = ReadonlyMap<string, number>;
 
 /** As a key is called in memory and in documents, where a store may have hundreds of thousands. */
-const shortName = (key: string): string =>
-  hash('sha1', key, 'base64url').slice(0, NAME_LENGTH);
+const shortName = (key: string): string => hash('sha1', key, 'base64url').slice(0, NAME_LENGTH);
 
 export class LastUse implements Usage {
   readonly #clock: Clock;
