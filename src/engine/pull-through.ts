@@ -231,8 +231,9 @@ export class PullThrough {
     if (stored === undefined) return undefined;
     this.#usage.used(key);
     const { body } = stored;
-    // what is in memory can be taken out of the store at any time
-    return { ...stored, outcome: 'hit', ...(!body.bytes && { body: this.#read(key, body) }) };
+    // who reads out of memory misses nothing that goes
+    if (body.bytes) return { ...stored, outcome: 'hit' };
+    return { ...stored, outcome: 'hit', body: this.#read(key, body) };
   }
 
   /** The same body, known to be read until it is closed. */
