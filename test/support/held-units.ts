@@ -54,6 +54,7 @@ class Keys implements Holdings {
 export interface ReplicaOptions {
   readonly store?: MemoryStore;
   readonly clock?: ManualClock;
+  readonly lock?: LocalLock;
   readonly limits?: Partial<EvictLimits>;
 }
 
@@ -74,9 +75,9 @@ export class HeldUnits {
   constructor({
     store = new MemoryStore(),
     clock = new ManualClock(),
+    lock = new LocalLock(),
     limits,
   }: ReplicaOptions = {}) {
-    const lock = new LocalLock();
     const { listener, events } = recorder();
     this.store = store;
     this.clock = clock;

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { describe, expect, test } from 'vitest';
+import { LocalLock } from '../../../src/coordination/local-lock.ts';
 import { HeldUnits } from '../../support/held-units.ts';
 
 const MINUTE = 60_000;
@@ -101,6 +102,22 @@ test('what nobody used for too long goes, when it is looked for', async () => {
   units.evictor.poke();
   await units.evictor.settled();
   expect(units.held).toEqual(['a', 'd']);
+});
+
+test('what another replica used is not taken for unused', async () => {
+  const lock = new LocalLock();
+  const one = await filled(['a', 'b', 'c'], { lock, limits: { maxBytes: 30 } });
+  const { store, clock } = one;
+  const two = await new HeldUnits({ store, clock, lock, limits: { maxBytes: 30 } }).begin();
+  two.use('a');
+  await two.tally.exchange();
+  clock.advance(MINUTE);
+  await one.keep('d', 10);
+  expect(one.held).toEqual(['a', 'd']);
+  // and what one took the other knows
+  await one.tally.exchange();
+  await two.tally.exchange();
+  expect(two.size.now).toEqual({ bytes: 20, objects: 2 });
 });
 
 /** The same numbers every time, in [0, 1). */
