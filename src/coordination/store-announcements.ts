@@ -8,7 +8,7 @@ import type { Announcements, PurgeHandler, PurgeScope } from '../engine/purge-pl
 import { decodeScope, encodeScope } from './announced.ts';
 import type { LocalAnnouncements } from './local-announcements.ts';
 
-const FOLDER = 'answers/purges';
+export const FOLDER = 'answers/purges';
 const LOOK_MS = 5000;
 /** Longest wait for the store at the start. Milliseconds. */
 const START_MS = 1000;

@@ -50,7 +50,7 @@ export class Answers {
       // what was written meanwhile is newer than what was read
       const meanwhile = this.#memory.get(key);
       if (meanwhile !== undefined && meanwhile !== before) return meanwhile;
-      const answer = document && decode(document);
+      const answer = document && decodeAnswer(document);
       if (answer) this.#memory.set(key, answer);
       else this.#memory.delete(key);
       return answer;
@@ -130,8 +130,8 @@ function encode({ bytes, ...head }: Answer): Uint8Array {
   return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
 }
 
-/** Undefined for what cannot be read: an answer can always be asked for again. */
-function decode(document: Uint8Array): Answer | undefined {
+/** Of a document in the store; undefined for what cannot be read: an answer can always be asked for again. */
+export function decodeAnswer(document: Uint8Array): Answer | undefined {
   const end = document.indexOf(NEWLINE);
   try {
     const head = JSON.parse(Buffer.from(document.subarray(0, end)).toString()) as Omit<

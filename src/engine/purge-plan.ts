@@ -11,6 +11,8 @@ export interface PlannedContent {
   readonly key: string;
   /** Whether that still holds; asked under the key's lease. Throws LarderError `store_failed`. */
   mayGo(): Promise<boolean>;
+  /** As the answer names it once it went. What has none is named by what led to it, in the plan. */
+  readonly name?: string;
 }
 
 export interface PurgePlan {

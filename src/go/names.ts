@@ -14,6 +14,9 @@ import {
 import { canonical } from './semver.ts';
 import { checkVersion, escapeVersion, isCanonicalFor, unescapeVersion } from './version.ts';
 
+/** A folder: what may change, all modules. */
+export const ANSWERS = 'answers/go';
+
 /** The three files of a module version. */
 export type FileExtension = 'info' | 'mod' | 'zip';
 
@@ -81,7 +84,7 @@ export function pathOf(name: GoName): string {
  * Throws LarderError `invalid` when the module path or the version cannot be escaped.
  */
 export const keyOf = (name: GoName): string =>
-  `${name.kind === 'file' ? 'go' : 'answers/go'}/${treePath(name)}`;
+  `${name.kind === 'file' ? 'go' : ANSWERS}/${treePath(name)}`;
 
 /** Where a name stands in a GOPROXY tree. Checked again here, so that no name put together elsewhere leaves the tree. */
 function treePath(name: GoName): string {

@@ -71,3 +71,14 @@ export function edgeRepository(document: Uint8Array, hash: string): RepositoryNa
   const repository = { upstream: { name: json.upstream }, path: json.path };
   return repositoryHash(repository) === hash ? repository : undefined;
 }
+
+/** When an edge or a link was written, milliseconds since the epoch; undefined for what cannot be read. */
+export function edgeTime(document: Uint8Array): number | undefined {
+  try {
+    const json = JSON.parse(Buffer.from(document).toString()) as { time?: unknown } | null;
+    const time = typeof json?.time === 'string' ? Date.parse(json.time) : Number.NaN;
+    return Number.isNaN(time) ? undefined : time;
+  } catch {
+    return undefined;
+  }
+}

@@ -22,6 +22,9 @@ export const tagsFolder = (repository: RepositoryName): string =>
 export const tagKey = (repository: RepositoryName, tag: string): string =>
   `${tagsFolder(repository)}/${tag}`;
 
+/** A folder: lists of all repositories. */
+export const LISTS = 'answers/oci';
+
 /** A folder: pages of the list of tags. */
 export const tagListFolder = (repository: RepositoryName): string =>
   `answers/${repositoryKey(repository)}/_tags_list`;
@@ -45,3 +48,9 @@ export const failuresFolder = (repository: RepositoryName): string =>
 /** A folder: edges that lead to a digest, one an owner (edges.ts). */
 export const referencesFolder = ({ algorithm, hex }: Digest): string =>
   `oci/references/${algorithm}/${hex}`;
+
+/** A folder: when orphans were seen first, one document a repository (orphan-marks.ts). */
+export const ORPHANS = 'oci/orphans';
+
+/** `hash`: of the repository, as its edges have it. */
+export const orphansKey = (hash: string): string => `${ORPHANS}/${hash}`;

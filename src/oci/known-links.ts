@@ -4,14 +4,14 @@ import { LRUCache } from 'lru-cache';
 import type { Digest } from './digest.ts';
 import { edgeKey, repositoryHash, sameOwner, type Owner } from './edges.ts';
 import { linkKey, repositoryKey } from './keys.ts';
-import type { Repository } from './upstreams.ts';
+import type { RepositoryName } from './upstreams.ts';
 
 /** Digests in repositories, and owners of each. */
 const KNOWN = 100_000;
 const KNOWN_OWNERS = 64;
 
 interface Known {
-  readonly repository: Repository;
+  readonly repository: RepositoryName;
   readonly digest: Digest;
   linked: boolean;
   /** As a manifest of the repository says. */
@@ -52,17 +52,17 @@ export class KnownLinks {
     return this.#known.get(key)?.ownsChildren === true;
   }
 
-  ownChildren(repository: Repository, digest: Digest): void {
+  ownChildren(repository: RepositoryName, digest: Digest): void {
     this.#get(repository, digest).ownsChildren = true;
   }
 
-  link(repository: Repository, digest: Digest, size?: number): void {
+  link(repository: RepositoryName, digest: Digest, size?: number): void {
     const known = this.#get(repository, digest);
     known.linked = true;
     known.size = size ?? known.size;
   }
 
-  own(repository: Repository, digest: Digest, owner: Owner): void {
+  own(repository: RepositoryName, digest: Digest, owner: Owner): void {
     const known = this.#get(repository, digest);
     if (known.owners.some((one) => sameOwner(one, owner))) return;
     known.owners = [owner, ...known.owners].slice(0, KNOWN_OWNERS);
@@ -95,7 +95,7 @@ export class KnownLinks {
     }
   }
 
-  #get(repository: Repository, digest: Digest): Known {
+  #get(repository: RepositoryName, digest: Digest): Known {
     const key = linkKey(repository, digest);
     let known = this.#known.get(key);
     if (known === undefined) {

@@ -15,7 +15,7 @@ import {
   type Children,
   type ViewParts,
 } from './repository-view.ts';
-import type { Repository } from './upstreams.ts';
+import type { RepositoryName } from './upstreams.ts';
 
 /** Writes at once, for one manifest. */
 const WRITES = 16;
@@ -55,7 +55,7 @@ export class Links {
   }
 
   /** Whether the repository may read it. Throws LarderError `store_failed`. */
-  async has(repository: Repository, digest: Digest): Promise<boolean> {
+  async has(repository: RepositoryName, digest: Digest): Promise<boolean> {
     const key = linkKey(repository, digest);
     if (this.#known.isLinked(key) || this.#held.has(key)) return true;
     const before = this.#forgotten;
@@ -69,7 +69,7 @@ export class Links {
    * repository gets only what the upstream grants. The result ends that; to be called once. `size`: bytes, as the manifest
    * says.
    */
-  hold(repository: Repository, digest: Digest, size?: number): () => void {
+  hold(repository: RepositoryName, digest: Digest, size?: number): () => void {
     const key = linkKey(repository, digest);
     const held = this.#held.get(key) ?? { count: 0, size: undefined };
     held.count++;
@@ -82,7 +82,7 @@ export class Links {
   }
 
   /** Bytes that a manifest of the repository says it has; undefined where that is not known, or cannot be looked up. */
-  async declaredSize(repository: Repository, digest: Digest): Promise<number | undefined> {
+  async declaredSize(repository: RepositoryName, digest: Digest): Promise<number | undefined> {
     const key = linkKey(repository, digest);
     const known = this.#known.sizeOf(key) ?? this.#held.get(key)?.size;
     if (known !== undefined) return known;
@@ -96,7 +96,7 @@ export class Links {
   }
 
   /** A tag of the repository leads to this manifest. Never waited for. */
-  tagged(repository: Repository, digest: Digest, tag: string): void {
+  tagged(repository: RepositoryName, digest: Digest, tag: string): void {
     const key = linkKey(repository, digest);
     if (this.#known.isTagged(key, tag)) return;
     const isLinked = this.#known.isLinked(key);
@@ -113,7 +113,7 @@ export class Links {
   }
 
   /** The upstream has shown that the repository holds what is stored; it was asked for by its digest. Never waited for. */
-  granted(repository: Repository, digest: Digest): void {
+  granted(repository: RepositoryName, digest: Digest): void {
     const key = linkKey(repository, digest);
     this.#known.link(repository, digest);
     this.#write([key], repository, async (turn) => {
@@ -124,7 +124,7 @@ export class Links {
   }
 
   /** A stored manifest is read through the repository, whoever brought it: what it names is owned there. Never waited for. */
-  read(repository: Repository, digest: Digest): void {
+  read(repository: RepositoryName, digest: Digest): void {
     const key = linkKey(repository, digest);
     if (this.#known.ownsChildren(key)) return;
     // at once, so that those who read it beside write nothing
@@ -136,7 +136,7 @@ export class Links {
    * A fill through the repository has stored it; `children`: of a manifest, which may be read through it from now on.
    * Never waited for.
    */
-  filled(repository: Repository, digest: Digest, children: Children | undefined): void {
+  filled(repository: RepositoryName, digest: Digest, children: Children | undefined): void {
     const key = linkKey(repository, digest);
     const isLinked = this.#known.isLinked(key);
     if (isLinked && children === undefined && this.#known.isOwned(key)) return;
@@ -181,7 +181,7 @@ export class Links {
   }
 
   async #writeChildren(
-    repository: Repository,
+    repository: RepositoryName,
     digest: Digest,
     children: Children,
     unlinked: ReadonlySet<string>,
@@ -204,7 +204,7 @@ export class Links {
   }
 
   /** Of a manifest that came through another repository, or whose edges a killed process left out. */
-  async #ownStoredChildren(repository: Repository, digest: Digest): Promise<void> {
+  async #ownStoredChildren(repository: RepositoryName, digest: Digest): Promise<void> {
     const children = await storedChildren(this.#parts.store, digest);
     const last = [...(children?.values() ?? [])].at(-1);
     if (children === undefined || last === undefined) return;
@@ -214,7 +214,7 @@ export class Links {
     await this.#writeChildren(repository, digest, children, new Set());
   }
 
-  async #useUnlessOwned(repository: Repository, digest: Digest, turn: number): Promise<void> {
+  async #useUnlessOwned(repository: RepositoryName, digest: Digest, turn: number): Promise<void> {
     const key = linkKey(repository, digest);
     if (this.#known.isOwned(key)) return;
     // one of them may be about to say who owns it
@@ -236,7 +236,7 @@ export class Links {
   /** A manifest of this repository that names it, as edges in other repositories tell. */
   async #sharedManifest(
     view: RepositoryView,
-    repository: Repository,
+    repository: RepositoryName,
     digest: Digest,
   ): Promise<Owner | undefined> {
     const owners = (await view.edges(digest)).map((element) => parseElement(element)?.owner);
@@ -259,14 +259,14 @@ export class Links {
     return this.#parts.store.writeDocument(key, Buffer.from(JSON.stringify(link)));
   }
 
-  #writeEdge(repository: Repository, key: string): Promise<void> {
+  #writeEdge(repository: RepositoryName, key: string): Promise<void> {
     return this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
   }
 
   /** Where it fails, nothing of it is known. */
   #write(
     keys: readonly [string, ...string[]],
-    repository: Repository,
+    repository: RepositoryName,
     run: (turn: number) => Promise<void>,
   ): void {
     const turn = this.#turns++;

@@ -53,6 +53,16 @@ export class PurgeCascade {
       case 'digest':
         await this.#takeDigest(target.digest);
     }
+    return this.#found(links);
+  }
+
+  /** Just these, which nobody owns. Throws LarderError `store_failed`. */
+  goneOrphans(digests: readonly Digest[]): Promise<Gone> {
+    for (const digest of digests) this.#digests.set(digestText(digest), digest);
+    return this.#found(undefined);
+  }
+
+  async #found(links: readonly string[] | undefined): Promise<Gone> {
     return {
       repository: this.#repository,
       hash: this.#view.hash,

@@ -99,8 +99,9 @@ async function planOf(
   const contents = await contentsOf(store, repositories, found);
   const documents = [
     found.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
-    found.flatMap(({ edges }) => edges),
+    // what has lost its edges and kept its link would count as owned by somebody unknown
     found.flatMap(({ links }) => links),
+    found.flatMap(({ edges }) => edges),
     inLists.flat(),
   ];
   return { names: await namesOf(store, found, contents), documents, contents };
@@ -136,7 +137,7 @@ async function contentsOf(
 
 /** Whether a repository that has an owner of it holds it, other than those of these hashes. What cannot be read holds it. */
 export async function isHeld(
-  store: Store,
+  store: Pick<Store, 'list' | 'readDocument'>,
   digest: Digest,
   except: ReadonlySet<string>,
 ): Promise<boolean> {
@@ -158,8 +159,8 @@ export async function isHeld(
 }
 
 /** Tags, then digests of what is stored and went from its repository. */
-async function namesOf(
-  store: Store,
+export async function namesOf(
+  store: Pick<Store, 'record'>,
   found: readonly Gone[],
   contents: readonly PlannedContent[],
 ): Promise<string[]> {

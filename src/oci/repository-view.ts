@@ -113,18 +113,27 @@ export async function storedChildren(
   store: Pick<Store, 'open' | 'record'>,
   digest: Digest,
 ): Promise<Children | undefined> {
-  const key = contentKey(digest);
-  const record = await store.record(key);
-  const mediaType = record?.extra['mediaType'];
-  // what was checked as a manifest has one
-  if (mediaType === undefined) return undefined;
-  const stored = await store.open(key);
+  const record = await store.record(contentKey(digest));
+  // what was checked as a manifest has one; a blob need not be opened
+  if (record?.extra['mediaType'] === undefined) return undefined;
+  const manifest = await storedManifest(store, digest);
+  return manifest && childrenOf(manifest);
+}
+
+/** Undefined for what is none, or is not stored as one. Throws LarderError `store_failed`. */
+export async function storedManifest(
+  store: Pick<Store, 'open'>,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  const stored = await store.open(contentKey(digest));
   if (stored === undefined) return undefined;
-  const { body } = stored;
+  const { body, record } = stored;
+  const mediaType = record.extra['mediaType'];
   try {
+    if (mediaType === undefined) return undefined;
     const { signal } = new AbortController();
     const bytes = body.bytes ?? (await readAll(body.read(0, undefined, signal), MAX_MANIFEST));
-    return childrenOf(parseManifest(bytes, mediaType));
+    return parseManifest(bytes, mediaType);
   } catch (error) {
     if (error instanceof LarderError && error.code === 'bad_content') return undefined;
     throw error;

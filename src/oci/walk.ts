@@ -47,15 +47,38 @@ export async function* storedDigests(store: Lists): AsyncGenerator<Digest> {
 export async function* digestFolders(
   store: Lists,
 ): AsyncGenerator<{ readonly folder: string; readonly digests: readonly Digest[] }> {
+  for (const folder of await blobFolders(store))
+    yield { folder, digests: await digestsIn(store, folder) };
+}
+
+/** Folders that bytes are kept in: 256 an algorithm at most. */
+export async function blobFolders(store: Lists): Promise<string[]> {
+  const folders: string[] = [];
   for (const algorithm of foldersIn(await store.list(BLOBS))) {
-    for (const start of foldersIn(await store.list(`${BLOBS}/${algorithm}`))) {
-      const folder = `${BLOBS}/${algorithm}/${start}`;
-      const found = (await store.list(folder)).map((hex) => parseDigest(`${algorithm}:${hex}`));
-      yield { folder, digests: found.filter((digest) => digest !== undefined) };
+    for (const start of foldersIn(await store.list(`${BLOBS}/${algorithm}`)))
+      folders.push(`${BLOBS}/${algorithm}/${start}`);
+  }
+  return folders;
+}
+
+/** Digests whose bytes are stored in one of these folders. */
+export async function digestsIn(store: Lists, folder: string): Promise<Digest[]> {
+  const [, , algorithm = ''] = folder.split('/');
+  const found = (await store.list(folder)).map((hex) => parseDigest(`${algorithm}:${hex}`));
+  return found.filter((digest) => digest !== undefined);
+}
+
+/** Digests that an edge may lead to. */
+export async function* edgedDigests(store: Lists): AsyncGenerator<Digest> {
+  for (const algorithm of foldersIn(await store.list(REFERENCES))) {
+    for (const hex of foldersIn(await store.list(`${REFERENCES}/${algorithm}`))) {
+      const digest = parseDigest(`${algorithm}:${hex}`);
+      if (digest) yield digest;
     }
   }
 }
 
+const REFERENCES = 'oci/references';
 const REPOS = 'oci/repos';
 const BLOBS = 'oci/blobs';
 

@@ -20,6 +20,13 @@ import { leaseWithin } from './leases.ts';
 const LANES = 16;
 /** Longest wait for a lease, milliseconds. Its holder was told to give it back; one that is gone keeps nothing any more. */
 const LEASE_WAIT_MS = 5000;
+/** The same for who leaves alone what somebody works on. */
+const YIELD_MS = 1000;
+
+export interface PurgeOptions {
+  /** Content whose lease somebody holds, and is not told to give back, is left alone. */
+  readonly yields?: boolean;
+}
 
 export interface PurgeResult {
   /** Names of what went, or would go. */
@@ -65,8 +72,11 @@ export class Purger {
   }
 
   /** Throws LarderError `store_failed`: what was done until then stays done. */
-  run(purgeable: Purgeable): Promise<PurgeResult> {
-    return this.#tracked(this.#run(purgeable));
+  run(
+    purgeable: Pick<Purgeable, 'scope' | 'plan'>,
+    { yields = false }: PurgeOptions = {},
+  ): Promise<PurgeResult> {
+    return this.#tracked(this.#run(purgeable, yields));
   }
 
   /**
@@ -100,7 +110,7 @@ export class Purger {
         const plan = await purgeable.plan();
         if (isSpared(plan)) continue;
         scope = both(scope, { keys: keysOf(plan), folders: [] });
-        const bytes = await this.#delete(plan);
+        const bytes = bytesOf(await this.#delete(plan, false));
         await plan.after?.();
         if (bytes > 0 || plan.documents.some((group) => group.length > 0)) gone(bytes);
       }
@@ -109,47 +119,60 @@ export class Purger {
     }
   }
 
-  async #run(purgeable: Purgeable): Promise<PurgeResult> {
+  async #run(
+    purgeable: Pick<Purgeable, 'scope' | 'plan'>,
+    yields: boolean,
+  ): Promise<PurgeResult> {
     const { announcements } = this.#parts;
     const { scope } = purgeable;
     await announcements.announce(scope);
     const plan = await purgeable.plan();
     const found = { keys: keysOf(plan), folders: [] };
     if (found.keys.length > 0) await announcements.announce(found);
-    let freedBytes: number;
+    let deleted: Deleted[];
     try {
-      freedBytes = await this.#delete(plan);
+      deleted = await this.#delete(plan, yields);
     } finally {
       // whoever read just before a deletion may remember what is gone
       await announcements.announce(both(scope, found));
     }
     await plan.after?.();
-    return { purged: plan.names, freedBytes };
+    const named = deleted.flatMap(({ name }) => (name === undefined ? [] : [name]));
+    return { purged: [...plan.names, ...named], freedBytes: bytesOf(deleted) };
   }
 
-  async #delete({ documents, contents }: PurgePlan): Promise<number> {
+  async #delete({ documents, contents }: PurgePlan, yields: boolean): Promise<Deleted[]> {
     const { store } = this.#parts;
     for (const group of documents) await mapBounded(group, LANES, (key) => store.delete(key));
-    return sum(await mapBounded(contents, LANES, (content) => this.#deleteContent(content)));
+    return mapBounded(contents, LANES, (content) => this.#deleteContent(content, yields));
   }
 
-  /** The bytes that it freed. */
-  async #deleteContent(content: PlannedContent): Promise<number> {
+  async #deleteContent(content: PlannedContent, yields: boolean): Promise<Deleted> {
     const { store, lock, removed } = this.#parts;
-    const { key } = content;
-    const lease = await leaseWithin(lock, { key, scope: `purge ${key}`, waitMs: LEASE_WAIT_MS });
+    const { key, name } = content;
+    const waitMs = yields ? YIELD_MS : LEASE_WAIT_MS;
+    const lease = await leaseWithin(lock, { key, scope: `purge ${key}`, waitMs });
+    if (lease === undefined && yields) return { bytes: 0 };
     try {
-      if (!(await content.mayGo())) return 0;
+      if (!(await content.mayGo())) return { bytes: 0 };
       const record = await store.record(key);
       await store.delete(key);
-      if (record === undefined) return 0;
+      if (record === undefined) return { bytes: 0 };
       removed?.(key, record.size);
-      return record.size;
+      return { bytes: record.size, ...(name !== undefined && { name }) };
     } finally {
       await lease?.release();
     }
   }
 }
+
+interface Deleted {
+  readonly bytes: number;
+  /** Of content that went, where it has one of its own. */
+  readonly name?: string;
+}
+
+const bytesOf = (deleted: readonly Deleted[]): number => sum(deleted.map(({ bytes }) => bytes));
 
 const keysOf = ({ documents, contents }: PurgePlan): string[] => [
   ...documents.flat(),

@@ -3,7 +3,9 @@
 import { LocalAnnouncements } from '../../src/coordination/local-announcements.ts';
 import { LocalLock } from '../../src/coordination/local-lock.ts';
 import { confirmed } from '../../src/engine/answers.ts';
+import type { Lock } from '../../src/engine/ports.ts';
 import { within } from '../../src/engine/purge-plan.ts';
+import { OciSweeper } from '../../src/oci/collect.ts';
 import { Links } from '../../src/oci/links.ts';
 import { digestText, parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { contentKey, tagKey } from '../../src/oci/keys.ts';
@@ -11,8 +13,9 @@ import { parseManifest } from '../../src/oci/manifest.ts';
 import { ociPurgeable } from '../../src/oci/purge.ts';
 import { childrenOf } from '../../src/oci/repository-view.ts';
 import type { Repository } from '../../src/oci/upstreams.ts';
+import { Collector, type CollectResult } from '../../src/references/collect.ts';
 import { Purger } from '../../src/references/purge.ts';
-import { engine, recorder, sha256, type MemoryStore } from './engine.ts';
+import { engine, MemoryStore, recorder, sha256 } from './engine.ts';
 import { imageIndex, imageManifest, type Image } from './images.ts';
 
 const digestOf = (text: string): Digest => {
@@ -70,14 +73,19 @@ export function repositoryOf(text: string): Repository {
 /** What has no wait in it but for a store in memory is over then. */
 export const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
 
+export const HOUR = 3_600_000;
+
 export class HeldImages {
   readonly store: MemoryStore;
   readonly events: ReturnType<typeof recorder>['events'];
-  readonly #parts = engine();
+  /** By how much the clock is ahead of the system's, milliseconds. Links and edges are written by the system's. */
+  ahead = 0;
+  readonly #parts: ReturnType<typeof engine>;
   readonly #listener: ReturnType<typeof recorder>['listener'];
   #links: Links;
 
-  constructor() {
+  constructor(store = new MemoryStore()) {
+    this.#parts = engine({ store });
     const { listener, events } = recorder();
     this.store = this.#parts.store;
     this.events = events;
@@ -101,10 +109,10 @@ export class HeldImages {
 
   /** The upstream says where a tag leads. */
   async tag(repository: string, tag: string, { digest }: Node): Promise<void> {
-    const { answers, clock } = this.#parts;
+    const { answers } = this.#parts;
     const bytes = Buffer.from(JSON.stringify({ digest: digestText(digest) }));
     const key = tagKey(repositoryOf(repository), tag);
-    await answers.keep(key, confirmed({ bytes, source: 'test' }, undefined, clock.now()));
+    await answers.keep(key, confirmed({ bytes, source: 'test' }, undefined, this.now()));
     this.links.tagged(repositoryOf(repository), digest, tag);
     await settled();
   }
@@ -141,6 +149,31 @@ export class HeldImages {
     return nodes.filter(({ digest }) => this.isStored(digest));
   }
 
+  now(): number {
+    return Date.now() + this.ahead;
+  }
+
+  /** As the program is composed. What may go is of an hour ago. */
+  collect({ dryRun = false, lock = new LocalLock() as Lock } = {}): Promise<CollectResult> {
+    const { store, answers } = this.#parts;
+    const collector = new Collector({
+      store,
+      lock,
+      purger: this.#purger(lock),
+      sweepers: [new OciSweeper({ store, answers, links: this.links })],
+      graceMs: HOUR,
+      keepsAll: false,
+      now: () => this.now(),
+    });
+    return collector.run({ dryRun }, new AbortController().signal);
+  }
+
+  #purger(lock: Lock): Purger {
+    const announcements = new LocalAnnouncements();
+    announcements.subscribe((scope) => this.links.forget(within(scope)));
+    return new Purger({ store: this.store, lock, announcements });
+  }
+
   plan(name: string) {
     const { store, answers } = this.#parts;
     return ociPurgeable({ store, answers, upstreams: { has: () => false } }, name).plan();
@@ -148,10 +181,9 @@ export class HeldImages {
 
   async purge(name: string): Promise<{ purged: readonly string[]; freedBytes: number }> {
     const { store, answers } = this.#parts;
-    const announcements = new LocalAnnouncements();
-    announcements.subscribe((scope) => this.links.forget(within(scope)));
-    const purger = new Purger({ store, lock: new LocalLock(), announcements });
-    return purger.run(ociPurgeable({ store, answers, upstreams: { has: () => false } }, name));
+    return this.#purger(new LocalLock()).run(
+      ociPurgeable({ store, answers, upstreams: { has: () => false } }, name),
+    );
   }
 
   /** Keys of documents that begin so, without it. */
