@@ -23,9 +23,13 @@ export const readBody: RequestHandler = (req, res, next) => {
   });
 };
 
-/** The object in a body that was read. Throws LarderError `invalid`. */
-export function jsonOf(req: Request): Readonly<Record<string, unknown>> {
+/** The object in a body that was read; `none` stands in for an empty one. Throws LarderError `invalid`. */
+export function jsonOf(
+  req: Request,
+  none?: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
   const body: unknown = req.body;
+  if (none && !(body instanceof Uint8Array && body.length > 0)) return none;
   let json: unknown;
   try {
     const text = new TextDecoder('utf-8', { fatal: true });

@@ -84,6 +84,33 @@ const one = (what: string) => ({
     ),
   },
 });
+const job = object(
+  {
+    id: text,
+    kind: text,
+    state: { enum: ['running', 'done', 'failed', 'cancelled'] },
+    progress: object({ done: count, total: count }),
+    result: { type: ['object', 'null'], additionalProperties: true },
+  },
+  true,
+);
+const jobId = [{ name: 'id', in: 'path', required: true, schema: text }];
+const started = (summary: string, options: Readonly<Record<string, object>>) => ({
+  post: {
+    summary: `${summary} Goes on when its client leaves.`,
+    requestBody: { ...json({ type: 'object', properties: options, additionalProperties: false }) },
+    responses: {
+      202: {
+        description: 'it has begun, or waits for its turn; `Location` is where it tells of itself',
+        headers: { Location: { schema: text } },
+        ...json(object({ id: text })),
+      },
+      400: error('what was sent is wrong; the sentence says how'),
+      401: error('no token, or a wrong one'),
+      503: error('too many of its kind wait already'),
+    },
+  },
+});
 const pinned = answers(
   'whether it is pinned now',
   object({ name: text, pinned: { type: 'boolean' } }),
@@ -120,6 +147,27 @@ export const openApi = {
         summary: 'Keeps a name no longer than any other.',
         requestBody: order(name),
         responses: pinned,
+      },
+    },
+    '/collect': started('Takes out what nobody owns any more, and answers past any use.', {
+      dryRun: { type: 'boolean', default: false },
+    }),
+    '/jobs': {
+      get: { summary: 'Jobs, the newest first.', responses: answers('jobs', list(job)) },
+    },
+    '/jobs/{id}': {
+      get: {
+        summary: 'How far a job is, and what it brought.',
+        parameters: jobId,
+        responses: answers('the job; `error` says why it failed', job, 404),
+      },
+      delete: {
+        summary: 'Cancels a job; what it did until then stays done.',
+        parameters: jobId,
+        responses: {
+          ...answers('it had ended already', job, 404),
+          202: { description: 'it is ending', ...json(job) },
+        },
       },
     },
     '/modules': listing('modules', 'versions of modules'),

@@ -3,6 +3,7 @@
 import { Router, type RequestHandler } from 'express';
 import { refuse, sendError } from './answers.ts';
 import { readBody } from './body.ts';
+import { cancelJob, listJobs, showJob, startJob, type JobRouteParts } from './jobs.ts';
 import { listUnits, showUnit, type ListingParts } from './listings.ts';
 import { listFills, showStats, type NowParts } from './now.ts';
 import { openApi } from './openapi.ts';
@@ -10,7 +11,8 @@ import { setPinned, type PinRouteParts } from './pin.ts';
 import { purge, type PurgeRouteParts } from './purge.ts';
 import { bearerOnly } from './token.ts';
 
-export interface AdminParts extends PurgeRouteParts, PinRouteParts, ListingParts, NowParts {
+export interface AdminParts
+  extends PurgeRouteParts, PinRouteParts, ListingParts, NowParts, JobRouteParts {
   /** What whoever asks has to show. */
   readonly token: string;
 }
@@ -41,6 +43,17 @@ export function adminRoutes({ token, ...parts }: AdminParts): Router {
       res.json(openApi);
     })
     .all(onlyRead);
+  for (const [name, kind] of Object.entries(parts.kinds))
+    router
+      .route(`/${name}`)
+      .post(readBody, startJob(parts, name, kind))
+      .all(notAllowed('POST'));
+  router.route('/jobs').get(listJobs(parts)).all(onlyRead);
+  router
+    .route('/jobs/:id')
+    .get(showJob(parts))
+    .delete(cancelJob(parts))
+    .all(notAllowed('GET, HEAD, DELETE'));
   router.use((_req, res) => {
     refuse(res, 404, 'there is nothing here by that name');
   });

@@ -63,7 +63,7 @@ export interface ComposedEviction {
 
 /** Begins at once: counts the store in the background where its size is not known for sure. */
 export function composeEviction(
-  config: Pick<Config, 'maxSize' | 'maxAgeMs' | 'collectIntervalMs' | 'storage'>,
+  config: Pick<Config, 'maxSize' | 'maxAgeMs' | 'collectIntervalMs' | 'keepsAll' | 'storage'>,
   { watched, holdings, store, lock, listener, clock, logger, ...parts }: EvictionParts,
 ): ComposedEviction {
   const { lastUse, size } = watched;
@@ -76,7 +76,8 @@ export function composeEviction(
     maxAgeMs: config.maxAgeMs,
     intervalMs: config.collectIntervalMs || Infinity,
   };
-  const isLimited = limits.maxBytes !== undefined || limits.maxAgeMs !== undefined;
+  const isLimited =
+    !config.keepsAll && (limits.maxBytes !== undefined || limits.maxAgeMs !== undefined);
   const evictor = isLimited
     ? new Evictor({ ...parts, holdings, lastUse, size, tally, lock, clock, listener }, limits)
     : undefined;

@@ -6,7 +6,7 @@ import { messageOf } from '../engine/errors.ts';
 import type { Holdings } from '../engine/holdings.ts';
 import type { Clock, Listener, Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
-import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
+import { within, type Announcements } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { DataPlane } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
@@ -14,7 +14,6 @@ import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
 import { RegistryFetcher } from '../oci/fetch-registry.ts';
 import { OciHoldings } from '../oci/holdings.ts';
 import { Links } from '../oci/links.ts';
-import { ociPurgeable } from '../oci/purge.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
 import { ociPlane } from '../oci/routes.ts';
 import { OciUpstreams, parseOciUpstreams, parseRealms, type Repository } from '../oci/upstreams.ts';
@@ -41,10 +40,9 @@ export interface SharedParts {
 
 export interface OciSide {
   readonly plane: DataPlane;
-  /** Throws LarderError `invalid` for what names no image, with a sentence. */
-  purgeable(text: string): Purgeable;
   /** What of the images is in this store. */
   holdings(store: Store): Holdings;
+  readonly links: Links;
   /** Resolves when links and edges that are on their way are in the store. */
   settled(): Promise<void>;
 }
@@ -107,8 +105,8 @@ export function composeOci(
   });
   return {
     plane,
-    purgeable: (text) => ociPurgeable({ store, answers, upstreams }, text),
     holdings: (place) => new OciHoldings({ store: place, upstreams }),
+    links,
     settled: () => links.settled(),
   };
 }

@@ -6,6 +6,7 @@ import { LarderError } from '../engine/errors.ts';
 import type { Listener, Store } from '../engine/ports.ts';
 import { diskCached } from '../storage/disk-cache.ts';
 import { FileStore } from '../storage/file.ts';
+import { lockFolder } from '../storage/folder-lock.ts';
 import { withFormat } from '../storage/format.ts';
 import { hot } from '../storage/hot.ts';
 import { S3Store } from '../storage/s3-store.ts';
@@ -42,13 +43,17 @@ export async function composeStore(
     call: deadline(config.storeTimeoutMs),
     stash: deadline(config.fillTimeoutMs),
   };
-  const { place, close } = config.s3
+  const opened = config.s3
     ? bucket(config.s3, timeouts.call, listener)
     : await folder(config.storageDir, listener);
+  const { place } = opened;
   const formatted = withFormat(withTimeout(place, timeouts));
-  await formatted.ready().catch((error: unknown) => {
+  await formatted.ready().catch(async (error: unknown) => {
     const isAway = error instanceof LarderError && error.code === 'store_failed';
-    if (!isAway || config.s3 === undefined) throw error;
+    if (!isAway || config.s3 === undefined) {
+      await opened.close();
+      throw error;
+    }
     listener.storeFailed({ key: 'format.json', operation: 'start', error });
   });
   const diskCache = config.s3?.diskCache ?? 0;
@@ -71,17 +76,30 @@ export async function composeStore(
       store.forgetAll(matches);
     },
     check: () => formatted.check(),
-    close,
+    close: () => opened.close(),
   };
 }
 
 async function folder(root: string, listener: Pick<Required<Listener>, 'storeFailed'>) {
   prepareFolder('LARDER_STORAGE_DIR', root);
+  const lock = await lockFolder(root, (error) => {
+    listener.storeFailed({ key: '', operation: 'lock', error });
+  });
+  if (lock === undefined)
+    throw new StartError(
+      `LARDER_STORAGE_DIR="${root}" is used by another Larder, and a folder by one at a time: stop it, ask it by its address (larder purge and collect take --server URL), or give another folder.`,
+    );
   const files = new FileStore(root, (key, error) => {
     listener.storeFailed({ key, operation: 'sync', error });
   });
   await files.sweep();
-  return { place: files, close: () => files.close() };
+  return {
+    place: files,
+    async close() {
+      await files.close();
+      await lock.release();
+    },
+  };
 }
 
 function bucket(

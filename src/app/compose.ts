@@ -21,7 +21,6 @@ import { VersionIndex } from '../go/index-feed.ts';
 import { MadeVersions } from '../go/made-versions.ts';
 import { parseGoPath } from '../go/names.ts';
 import { GoHoldings } from '../go/holdings.ts';
-import { goPurgeable } from '../go/purge.ts';
 import { goPlane } from '../go/routes.ts';
 import { Sources } from '../go/sources.ts';
 import { SumGate } from '../go/sum-gate.ts';
@@ -38,6 +37,7 @@ import { PeerClient, peerPlane } from '../http/peers.ts';
 import { ociDoor } from '../oci/door.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Metrics } from '../observability/metrics.ts';
+import { composeAdmin } from './compose-admin.ts';
 import { composeAdmission } from './compose-admission.ts';
 import { Pins } from '../references/pins.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
@@ -45,9 +45,9 @@ import { composeAuth } from './compose-auth.ts';
 import { composeEviction, watchStore } from './compose-evict.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
-import { composePurge } from './compose-purge.ts';
 import { composeRules, sourcesByRule } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
+import { composeUpkeep } from './compose-upkeep.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { composeGoCommand, fetcherOf, goSteps, readSettingFile } from './go-fetchers.ts';
@@ -241,17 +241,20 @@ export async function compose(
     images: oci.holdings(storage.place),
   };
   const pins = new Pins(storage.place, clock.now);
-  const purges = composePurge(config.adminToken, logger, {
-    store: storage.place,
+  const upkeep = composeUpkeep(config, {
+    store,
+    place: storage.place,
+    answers,
     lock,
     announcements,
+    treeList,
+    links: oci.links,
+    pins,
     removed: (key, bytes) => {
       listener.removed({ key, bytes });
     },
-    purgeables: {
-      go: (text) => goPurgeable({ store, treeList }, text),
-      oci: (text) => oci.purgeable(text),
-    },
+  });
+  const admin = composeAdmin(config, logger, upkeep, {
     holdings,
     lastUse: watched.lastUse,
     pins,
@@ -265,7 +268,7 @@ export async function compose(
     watched,
     pins,
     holdings: [holdings.modules, holdings.images],
-    purger: purges.purger,
+    purger: upkeep.purger,
     isFilled: (key) => fills.get(key) !== undefined,
     clock,
     store: storage.place,
@@ -273,12 +276,18 @@ export async function compose(
     listener,
     logger,
   });
-  const { admin } = purges;
-  const server = createServer({ config, logger, metrics, readiness, planes, admin });
+  const server = createServer({
+    config,
+    logger,
+    metrics,
+    readiness,
+    planes,
+    admin: admin.routes,
+  });
   const stop = async () => {
     await server.stop();
     await eviction.stop();
-    await purges.settled();
+    await admin.stop();
     pull.close();
     await goCommand.close();
     await client.close();

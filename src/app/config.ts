@@ -96,6 +96,10 @@ export interface Config {
   readonly storeTimeoutMs: number;
   /** 0: a stop waits for no body. */
   readonly drainTimeoutMs: number;
+  /** 0: what nobody owns may go at once. */
+  readonly orphanGraceMs: number;
+  /** Whether nothing is ever deleted but by a purge. */
+  readonly keepsAll: boolean;
   /** Undefined: no admin API. */
   readonly adminToken: string | undefined;
   /** File of the users of both protocols. Undefined: reads are open. */
@@ -104,7 +108,7 @@ export interface Config {
   readonly maxSize: number | undefined;
   /** Since its last use. Undefined: content is kept for ever. */
   readonly maxAgeMs: number | undefined;
-  /** 0: never. */
+  /** 0: nothing is collected or looked at for its age by itself. */
   readonly collectIntervalMs: number;
   readonly logLevel: LogLevel;
 }
@@ -271,6 +275,8 @@ const settings = (checks: Checks) =>
     LARDER_FILL_TIMEOUT: timer('15m'),
     LARDER_STORE_TIMEOUT: timer('10s'),
     LARDER_DRAIN_TIMEOUT: timer('20s'),
+    LARDER_ORPHAN_GRACE: lifetime('1h'),
+    LARDER_KEEP: word(['used', 'all'], 'used'),
     LARDER_ADMIN_TOKEN: optionalText,
     LARDER_ADMIN_TOKEN_FILE: optionalPath,
     LARDER_MAX_SIZE: size,
@@ -313,6 +319,18 @@ export function loadConfig(
   if (problems.length > 0 || !parsed.success || go.upstream === undefined)
     throw new ConfigError(problems.join('\n'));
   return toConfig(parsed.data, go.upstream, go.sumdb, outsideOf(env));
+}
+
+/** The token of the admin API alone, from the environment or its file; undefined where none is set. Throws ConfigError. */
+export function loadAdminToken(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
+  const names = ['LARDER_ADMIN_TOKEN', 'LARDER_ADMIN_TOKEN_FILE'];
+  const given = Object.fromEntries(
+    names.map((name) => [name, env[name] === '' ? undefined : env[name]]),
+  );
+  const { values, problems } = withSecretFiles(given);
+  const wrong = [...problems, ...adminProblems(values)];
+  if (wrong.length > 0) throw new ConfigError(wrong.join('\n'));
+  return values['LARDER_ADMIN_TOKEN'];
 }
 
 function valueProblems(
@@ -405,6 +423,8 @@ function toConfig(
     fillTimeoutMs: values.LARDER_FILL_TIMEOUT,
     storeTimeoutMs: values.LARDER_STORE_TIMEOUT,
     drainTimeoutMs: values.LARDER_DRAIN_TIMEOUT,
+    orphanGraceMs: values.LARDER_ORPHAN_GRACE,
+    keepsAll: values.LARDER_KEEP === 'all',
     adminToken: values.LARDER_ADMIN_TOKEN,
     htpasswdFile: values.LARDER_AUTH_HTPASSWD,
     maxSize: values.LARDER_MAX_SIZE || undefined,

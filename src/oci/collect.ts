@@ -27,6 +27,8 @@ export interface OciSweepParts extends ViewParts {
   /** Without a memory, from which what another replica has deleted or moved would be read again. */
   readonly store: Store;
   readonly links: Pick<Links, 'tagged' | 'filled' | 'settled'>;
+  /** Names that are kept for good. Throws LarderError `store_failed`. */
+  pinned(): Promise<ReadonlySet<string>>;
 }
 
 export class OciSweeper implements Sweeper {
@@ -38,7 +40,7 @@ export class OciSweeper implements Sweeper {
 
   async *orphans(search: Search): AsyncGenerator<Orphans> {
     const { store } = this.#parts;
-    const sweep = new OciSweep(this.#parts, search);
+    const sweep = new OciSweep(this.#parts, search, await this.#parts.pinned());
     const folders = await blobFolders(store);
     search.expect(folders.length + 2);
     for await (const repository of repositories(store)) {
@@ -65,14 +67,16 @@ export class OciSweeper implements Sweeper {
 class OciSweep {
   readonly #parts: OciSweepParts;
   readonly #search: Search;
+  readonly #pinned: ReadonlySet<string>;
   readonly #marks: OrphanMarks;
   /** Digests that are owned in some repository, and those that some repository loses its link to. */
   readonly #staying = new DigestFilter();
   readonly #going = new DigestFilter();
 
-  constructor(parts: OciSweepParts, search: Search) {
+  constructor(parts: OciSweepParts, search: Search, pinned: ReadonlySet<string>) {
     this.#parts = parts;
     this.#search = search;
+    this.#pinned = pinned;
     this.#marks = new OrphanMarks(parts.store);
   }
 
@@ -82,7 +86,8 @@ class OciSweep {
     const before = await this.#marks.read(hash);
     const look = (): Promise<RepositoryOrphans> => {
       const { now, graceMs } = this.#search;
-      return orphansIn(this.#parts, repository, { now, graceMs, marks: before });
+      const pinned = this.#pinned;
+      return orphansIn(this.#parts, repository, { now, graceMs, marks: before, pinned });
     };
     const { orphans, owned, marks } = await look();
     if (!this.#search.dryRun) await this.#marks.write(hash, marks);

@@ -8,6 +8,7 @@ import { digestText, type Digest } from './digest.ts';
 import { edgeKey, edgeTime, parseElement } from './edges.ts';
 import { linkKey, tagKey } from './keys.ts';
 import type { Marks } from './orphan-marks.ts';
+import { purgedName } from './purge-name.ts';
 import { RepositoryView, storedManifest, type ViewParts } from './repository-view.ts';
 import { targetOf } from './tags.ts';
 import type { RepositoryName } from './upstreams.ts';
@@ -21,6 +22,8 @@ export interface OrphanRules {
   readonly now: number;
   readonly graceMs: number;
   readonly marks: Marks;
+  /** Names, as a purge has them. */
+  readonly pinned: ReadonlySet<string>;
 }
 
 export interface RepositoryOrphans {
@@ -136,7 +139,7 @@ class OrphanSearch {
       digest,
       text: digestText(digest),
       // a link that is gone meanwhile is nobody's business
-      isHeld: since === undefined || this.#isYoung(since),
+      isHeld: since === undefined || this.#isYoung(since) || this.#isPinned(digest),
       retagged: 0,
       used: 0,
       timeless: false,
@@ -172,6 +175,15 @@ class OrphanSearch {
     }
     found.retagged = Math.max(found.retagged, tag.since);
     if (this.#isYoung(tag.since)) found.isHeld = true;
+  }
+
+  #isPinned(digest: Digest): boolean {
+    const names = [purgedName(this.#repository, { kind: 'digest', digest }), this.#name];
+    return names.some((name) => this.#rules.pinned.has(name));
+  }
+
+  get #name(): string {
+    return purgedName(this.#repository, { kind: 'repository' });
   }
 
   #isYoung(since: number): boolean {

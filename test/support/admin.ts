@@ -3,6 +3,7 @@
 import { GoHoldings, goUsedAs } from '../../src/go/holdings.ts';
 import { TreeList } from '../../src/go/tree-list.ts';
 import { OciHoldings } from '../../src/oci/holdings.ts';
+import { Jobs } from '../../src/references/jobs.ts';
 import { LastUse } from '../../src/references/last-use.ts';
 import { Pins } from '../../src/references/pins.ts';
 import { StoreSize } from '../../src/references/store-size.ts';
@@ -16,6 +17,10 @@ export function adminParts(store: MemoryStore) {
     holdings: {
       modules: new GoHoldings({ store, treeList: new TreeList(store) }),
       images: new OciHoldings({ store, upstreams: { has: () => false } }),
+    },
+    jobs: new Jobs(() => undefined),
+    kinds: {
+      collect: { members: { dryRun: 'boolean' as const }, work: () => () => Promise.resolve({}) },
     },
     fills: { progress: () => [] },
     size: new StoreSize(),

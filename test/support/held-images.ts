@@ -80,6 +80,8 @@ export class HeldImages {
   readonly events: ReturnType<typeof recorder>['events'];
   /** By how much the clock is ahead of the system's, milliseconds. Links and edges are written by the system's. */
   ahead = 0;
+  /** Names that no collection takes. */
+  readonly pinned = new Set<string>();
   readonly #parts: ReturnType<typeof engine>;
   readonly #listener: ReturnType<typeof recorder>['listener'];
   #links: Links;
@@ -156,11 +158,12 @@ export class HeldImages {
   /** As the program is composed. What may go is of an hour ago. */
   collect({ dryRun = false, lock = new LocalLock() as Lock } = {}): Promise<CollectResult> {
     const { store, answers } = this.#parts;
+    const pinned = () => Promise.resolve(this.pinned);
     const collector = new Collector({
       store,
       lock,
       purger: this.#purger(lock),
-      sweepers: [new OciSweeper({ store, answers, links: this.links })],
+      sweepers: [new OciSweeper({ store, answers, links: this.links, pinned })],
       graceMs: HOUR,
       keepsAll: false,
       now: () => this.now(),

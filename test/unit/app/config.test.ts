@@ -79,6 +79,8 @@ describe('defaults', () => {
       fillTimeoutMs: 900_000,
       storeTimeoutMs: 10_000,
       drainTimeoutMs: 20_000,
+      orphanGraceMs: 3_600_000,
+      keepsAll: false,
       adminToken: undefined,
       maxSize: undefined,
       maxAgeMs: undefined,

@@ -1,0 +1,103 @@
+// Jobs: POST /admin/<kind> starts one, /admin/jobs tells of them. What has begun goes on when its client leaves.
+
+import type { RequestHandler, Response } from 'express';
+import { LarderError } from '../engine/errors.ts';
+import type { Jobs, Work } from '../references/jobs.ts';
+import { refuse } from './answers.ts';
+import type { Audit } from './audit.ts';
+import { jsonOf } from './body.ts';
+
+/** A kind of job. */
+export interface JobKind {
+  /** Members that a body may have, each with what it must be; a number is whole, and 1 at least. */
+  readonly members: Readonly<Record<string, 'boolean' | 'number'>>;
+  /** The work that a body asks for, whose members are as said. */
+  work(options: JobOptions): Work<unknown>;
+}
+
+export type JobOptions = Readonly<Record<string, boolean | number | undefined>>;
+
+export interface JobRouteParts {
+  readonly jobs: Jobs;
+  /** By the name that they are started under. */
+  readonly kinds: Readonly<Record<string, JobKind>>;
+  readonly audit: Audit;
+  /** Of the request that is answered so. */
+  readonly requestId: (res: Response) => string;
+}
+
+/** To be given a body that was read. */
+export function startJob(parts: JobRouteParts, name: string, kind: JobKind): RequestHandler {
+  return (req, res) => {
+    const options = optionsOf(jsonOf(req, {}), kind);
+    const requestId = parts.requestId(res);
+    const { id } = parts.jobs.start(name, kind.work(options), ({ state, result, error }) => {
+      const line = { action: name, name: id, requestId, state, ...options };
+      parts.audit({ ...line, ...(error === undefined ? counted(result) : { reason: error }) });
+    });
+    res.status(202).set('Location', `${req.baseUrl}/jobs/${id}`).json({ id });
+  };
+}
+
+export const listJobs =
+  ({ jobs }: Pick<JobRouteParts, 'jobs'>): RequestHandler =>
+  (_req, res) => {
+    res.json(jobs.list());
+  };
+
+export const showJob =
+  ({ jobs }: Pick<JobRouteParts, 'jobs'>): RequestHandler<{ id: string }> =>
+  (req, res) => {
+    const job = jobs.get(req.params.id);
+    if (job) res.json(job);
+    else unknownJob(res);
+  };
+
+/** Answers with the job as it is: its state turns to `cancelled` when it has ended. */
+export const cancelJob =
+  ({ jobs, audit, requestId }: JobRouteParts): RequestHandler<{ id: string }> =>
+  (req, res) => {
+    const { id } = req.params;
+    const job = jobs.get(id);
+    if (job === undefined) {
+      unknownJob(res);
+      return;
+    }
+    const isEnding = jobs.cancel(id);
+    if (isEnding) audit({ action: 'cancel', name: id, requestId: requestId(res) });
+    res.status(isEnding ? 202 : 200).json(job);
+  };
+
+const unknownJob = (res: Response): void => {
+  refuse(res, 404, 'there is no job of that id: GET /admin/jobs lists those that are remembered');
+};
+
+function optionsOf(body: Readonly<Record<string, unknown>>, { members }: JobKind): JobOptions {
+  const names = Object.keys(members);
+  const unknown = Object.keys(body).find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new LarderError(
+      'invalid',
+      `${JSON.stringify(unknown.slice(0, 80))} is no member of it: give ${names.join(', ')} or nothing`,
+    );
+  const options = names.map((name) => [name, optionOf(name, body[name], members[name])] as const);
+  return Object.fromEntries(options.filter(([, value]) => value !== undefined));
+}
+
+function optionOf(name: string, value: unknown, kind: 'boolean' | 'number' | undefined) {
+  if (value === undefined || (kind === 'boolean' && typeof value === 'boolean')) return value;
+  if (kind === 'number' && typeof value === 'number' && Number.isSafeInteger(value) && value > 0)
+    return value;
+  const wanted = kind === 'boolean' ? 'neither true nor false' : 'no whole number above 0';
+  throw new LarderError('invalid', `${name} is ${wanted}`);
+}
+
+/** A result without its lists of names, of which their length is told. */
+function counted(result: unknown): { result: unknown } {
+  if (typeof result !== 'object' || result === null) return { result };
+  const told = Object.entries(result).map(([name, value]: [string, unknown]) => [
+    name,
+    Array.isArray(value) ? value.length : value,
+  ]);
+  return { result: Object.fromEntries(told) as unknown };
+}

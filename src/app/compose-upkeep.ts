@@ -1,0 +1,75 @@
+// What keeps the store in order, whoever asks for it: the server, or the command line with the store to itself.
+
+import { OldAnnouncements } from '../coordination/old-announcements.ts';
+import type { Answers } from '../engine/answers.ts';
+import { systemClock, type Lock, type Store } from '../engine/ports.ts';
+import type { Announcements, Purgeable } from '../engine/purge-plan.ts';
+import { ANSWERS as GO_ANSWERS } from '../go/names.ts';
+import { goPurgeable } from '../go/purge.ts';
+import type { TreeList } from '../go/tree-list.ts';
+import { OciSweeper } from '../oci/collect.ts';
+import { LISTS as OCI_ANSWERS } from '../oci/keys.ts';
+import type { Links } from '../oci/links.ts';
+import { ociPurgeable } from '../oci/purge.ts';
+import { OciUpstreams, parseOciUpstreams } from '../oci/upstreams.ts';
+import { Collector } from '../references/collect.ts';
+import { ExpiredAnswers } from '../references/expired-answers.ts';
+import type { Pins } from '../references/pins.ts';
+import { Purger } from '../references/purge.ts';
+import type { Config } from './config.ts';
+
+export interface UpkeepParts {
+  readonly store: Store;
+  /** Without anything near: what another replica has deleted is not there. */
+  readonly place: Store;
+  readonly answers: Answers;
+  readonly lock: Lock;
+  readonly announcements: Announcements;
+  readonly treeList: TreeList;
+  readonly links: Links;
+  readonly pins: Pins;
+  /** As of PurgerParts. */
+  readonly removed?: (key: string, bytes: number) => void;
+}
+
+export interface Upkeep {
+  readonly purger: Purger;
+  readonly collector: Collector;
+  /** What a name means in each protocol. Each throws LarderError `invalid`. */
+  readonly purgeables: Readonly<Record<'go' | 'oci', (text: string) => Purgeable>>;
+}
+
+export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
+  const { store, place, answers, lock, announcements, treeList, links, pins, removed } = parts;
+  const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
+  const purger = new Purger({
+    store: place,
+    lock,
+    announcements,
+    ...(removed && { removed }),
+  });
+  const collector = new Collector({
+    store: place,
+    lock,
+    purger,
+    sweepers: [
+      new OciSweeper({ store: place, answers, links, pinned: () => pins.names() }),
+      new ExpiredAnswers(place, [
+        { folder: GO_ANSWERS, usableMs: config.listTtlMs + config.staleIfErrorMs },
+        { folder: OCI_ANSWERS, usableMs: config.tagTtlMs + config.staleIfErrorMs },
+      ]),
+      new OldAnnouncements(place),
+    ],
+    graceMs: config.orphanGraceMs,
+    keepsAll: config.keepsAll,
+    now: systemClock.now,
+  });
+  return {
+    purger,
+    collector,
+    purgeables: {
+      go: (text) => goPurgeable({ store, treeList }, text),
+      oci: (text) => ociPurgeable({ store, answers, upstreams }, text),
+    },
+  };
+}
