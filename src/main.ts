@@ -6,12 +6,16 @@ import { parseArgs } from 'node:util';
 
 const usage = `Usage: larder [serve]
        larder rules check FILE [--json] [NAME...]
+       larder purge NAME... [--dry-run] [--json] [--server URL]
+       larder collect [--dry-run] [--json] [--server URL]
 
 A caching pull-through proxy for Go modules and container images.
 
 Verbs:
   serve          run the server (the default)
   rules check    check a file of rules, and what it says of names (larder rules --help)
+  purge          take modules and images out of the store (larder purge --help)
+  collect        take out what nobody owns any more (larder collect --help)
 
 Options:
   -h, --help     show this
@@ -38,12 +42,13 @@ async function main(args: string[]): Promise<number> {
       `Larder needs Node.js ${needed} or newer, and this is ${process.versions.node}: run it with a newer one.`,
     );
   }
-  if (args[0] === 'rules') return rules(args.slice(1));
+  const [word = '', ...rest] = args;
+  if (word === 'rules') return rules(rest);
+  if (word === 'purge' || word === 'collect') return verb(word, rest);
   const command = parse(args);
   if (typeof command !== 'string') return usedWrongly(command.problem);
   if (command === 'help') return say(usage);
-  // eslint-disable-next-line n/no-process-env -- libuv reads it from there, once, when the first file is read
-  process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
+  widenThreadPool();
   return command === 'version' ? showVersion() : serve();
 }
 
@@ -72,6 +77,34 @@ function parse(args: string[]): 'serve' | 'help' | 'version' | { readonly proble
       problem: `serve takes no arguments, and got "${more.join(' ')}"; it is set by LARDER_ variables.`,
     };
   return 'serve';
+}
+
+/** Before the first file is read: libuv looks there once. */
+function widenThreadPool(): void {
+  // eslint-disable-next-line n/no-process-env -- it is read nowhere else
+  process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
+}
+
+/** A verb that works on the store, and ends by itself or by a signal. */
+async function verb(name: 'purge' | 'collect', args: string[]): Promise<number> {
+  widenThreadPool();
+  const { openTerminal } = await import('./cli/terminal.ts');
+  const stopping = new AbortController();
+  const stop = (signal: string) => {
+    stopping.abort(new Error(`stopped by ${signal}`));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop);
+  const run =
+    name === 'purge'
+      ? (await import('./cli/purge.ts')).purgeVerb
+      : (await import('./cli/collect.ts')).collectVerb;
+  try {
+    return await run(args, openTerminal(process), stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    process.stderr.write('stopped; what was done until then stays done\n');
+    return 1;
+  }
 }
 
 async function showVersion(): Promise<number> {

@@ -1,0 +1,90 @@
+// `larder purge`: takes names out of the store, as POST /admin/purge does.
+
+import { LarderError } from '../engine/errors.ts';
+import type { PurgeResult } from '../references/purge.ts';
+import {
+  adminOf,
+  bytesText,
+  ended,
+  parseStoreArgs,
+  storeUsage,
+  withStore,
+  type Verb,
+} from './verb.ts';
+
+const usage = `Usage: larder purge NAME... [--dry-run] [--json] [--server URL]
+
+Takes modules, versions, repositories, tags and digests out of the store, with what nothing else holds.
+
+Names:
+  go:MODULE, go:MODULE@VERSION
+  oci:HOST/REPOSITORY, oci:HOST/REPOSITORY:TAG, oci:HOST/REPOSITORY@DIGEST
+
+${storeUsage}
+Examples:
+  larder purge go:example.com/m@v1.2.3
+  larder purge --dry-run oci:docker.io/library/nginx:1.27
+  larder purge --server http://larder:3000 --json go:example.com/m
+`;
+
+interface Name {
+  readonly protocol: 'go' | 'oci';
+  readonly text: string;
+}
+
+/** `args`: what stands behind `larder purge`. */
+export const purgeVerb: Verb = (args, terminal) =>
+  ended(terminal, async () => {
+    const { values, positionals } = parseStoreArgs(args);
+    if (values.help) {
+      terminal.say(usage.trimEnd());
+      return 0;
+    }
+    if (positionals.length === 0) {
+      terminal.tell(usage.trimEnd());
+      return 2;
+    }
+    const names = positionals.map(parse);
+    const dryRun = values['dry-run'] === true;
+    const purge = async (one: (name: Name) => Promise<PurgeResult>) => {
+      const all: { purged: string[]; freedBytes: number } = { purged: [], freedBytes: 0 };
+      for (const name of names) {
+        const { purged, freedBytes } = await one(name);
+        all.purged.push(...purged);
+        all.freedBytes += freedBytes;
+        if (!values.json) for (const gone of purged) terminal.say(gone);
+      }
+      return all;
+    };
+    const result =
+      values.server === undefined
+        ? await withStore(terminal, ({ purger, purgeables }) => {
+            const read = ({ protocol, text }: Name) => purgeables[protocol](text);
+            // none goes where one of them is no name
+            names.forEach(read);
+            return purge((name) => (dryRun ? purger.preview(read(name)) : purger.run(read(name))));
+          })
+        : await purge(byServer(values.server, dryRun));
+    if (values.json) terminal.say(JSON.stringify(result));
+    else
+      terminal.tell(
+        `${dryRun ? 'would free' : 'freed'} ${bytesText(result.freedBytes)}, ${String(result.purged.length)} names`,
+      );
+    return 0;
+  });
+
+function byServer(server: string, dryRun: boolean) {
+  const admin = adminOf(server);
+  return async ({ protocol, text }: Name) =>
+    (await admin.ask('POST', '/admin/purge', { [protocol]: text, dryRun })) as PurgeResult;
+}
+
+/** Throws LarderError `invalid`. */
+function parse(name: string): Name {
+  const [, protocol, text = ''] = /^(go|oci):(.+)$/s.exec(name) ?? [];
+  if (protocol === 'go' || protocol === 'oci') return { protocol, text };
+  throw new LarderError(
+    'invalid',
+    `${JSON.stringify(name)} is no name: write go: or oci: in front, as in go:example.com/m@v1.0.0`,
+  );
+}
