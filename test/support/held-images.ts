@@ -75,6 +75,11 @@ export const settled = (): Promise<void> => new Promise((resolve) => void setImm
 
 export const HOUR = 3_600_000;
 
+interface CollectCall {
+  readonly dryRun?: boolean;
+  readonly lock?: Lock;
+}
+
 export class HeldImages {
   readonly store: MemoryStore;
   readonly events: ReturnType<typeof recorder>['events'];
@@ -156,7 +161,7 @@ export class HeldImages {
   }
 
   /** As the program is composed. What may go is of an hour ago. */
-  collect({ dryRun = false, lock = new LocalLock() as Lock } = {}): Promise<CollectResult> {
+  collect({ dryRun = false, lock = new LocalLock() }: CollectCall = {}): Promise<CollectResult> {
     const { store, answers } = this.#parts;
     const pinned = () => Promise.resolve(this.pinned);
     const collector = new Collector({

@@ -288,7 +288,8 @@ test('while edges are rebuilt nothing is collected, and a sentence says so', asy
   await held.pull(A, 'latest', fresh);
   held.ahead = 2 * HOUR;
   await held.store.writeDocument('references/rebuilding', Buffer.from('{}'));
-  expect(await held.collect()).toEqual({ ...nothing, skipped: expect.stringContaining('rebuilt') });
+  const { skipped, ...counts } = await held.collect();
+  expect([counts, skipped]).toEqual([nothing, expect.stringContaining('rebuilt')]);
   await held.store.delete('references/rebuilding');
   expect((await held.collect()).count).toBeGreaterThan(0);
 });
