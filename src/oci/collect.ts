@@ -13,7 +13,7 @@ import type { Links } from './links.ts';
 import { OrphanMarks } from './orphan-marks.ts';
 import { orphansIn, type RepositoryOrphans } from './orphans.ts';
 import { isHeld, namesOf } from './purge.ts';
-import { PurgeCascade } from './purge-cascade.ts';
+import { documentsOf, PurgeCascade } from './purge-cascade.ts';
 import { RepositoryView, storedChildren, type ViewParts } from './repository-view.ts';
 import type { RepositoryName } from './upstreams.ts';
 import { blobFolders, digestsIn, edgedDigests, repositories, tagsOf } from './walk.ts';
@@ -107,7 +107,7 @@ class OciSweep {
         const going = await gone(still);
         return {
           names: await namesOf(store, [going], []),
-          documents: [going.links, going.edges],
+          documents: documentsOf([going]),
           contents: [],
           after: () => this.#relink(repository, new Set(still.map(digestText))),
         };

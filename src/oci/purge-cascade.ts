@@ -19,10 +19,22 @@ export interface Gone {
   readonly tags: readonly string[];
   /** By their text. */
   readonly digests: ReadonlyMap<string, Digest>;
-  /** Keys of edges and links that are there. */
-  readonly edges: readonly string[];
+  /** Keys of links that are there, of edges to what goes, and of edges from there to what stays. */
   readonly links: readonly string[];
+  readonly edges: readonly string[];
+  readonly edgesOut: readonly string[];
 }
+
+/**
+ * Groups to be deleted one after another. What has lost its edges and kept its link would count as owned by somebody unknown;
+ * edges to what has no link are owned by nobody, whenever that is seen.
+ */
+export const documentsOf = (gone: readonly Gone[]): string[][] => [
+  gone.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
+  gone.flatMap(({ edgesOut }) => edgesOut),
+  gone.flatMap(({ links }) => links),
+  gone.flatMap(({ edges }) => edges),
+];
 
 /** For one purge. */
 export class PurgeCascade {
@@ -68,8 +80,9 @@ export class PurgeCascade {
       hash: this.#view.hash,
       tags: [...this.#tags],
       digests: this.#digests,
-      edges: await this.#edges(),
       links: links ?? (await this.#links()),
+      edges: await this.#edges(),
+      edgesOut: await this.#edgesOut(),
     };
   }
 
@@ -141,20 +154,25 @@ export class PurgeCascade {
   }
 
   async #edges(): Promise<string[]> {
-    const gone = await mapBounded(this.#digests.values(), READS, async (digest) => {
-      const toIt = await this.#edgesTo(digest);
+    const edges = await mapBounded(this.#digests.values(), READS, (digest) =>
+      this.#edgesTo(digest),
+    );
+    return edges.flat();
+  }
+
+  async #edgesOut(): Promise<string[]> {
+    const ofManifests = await mapBounded(this.#digests.values(), READS, async (digest) => {
       const children = await this.#view.children(digest);
       const owner: Owner = { kind: 'manifest', digest };
       const staying = [...(children ?? [])].filter(([text]) => !this.#digests.has(text));
-      const fromIt = staying.map(([, child]) => this.#edge(child, owner));
-      return [...toIt, ...(await Promise.all(fromIt)).flat()];
+      return Promise.all(staying.map(([, child]) => this.#edge(child, owner)));
     });
     const ofTags = await mapBounded(this.#tags, READS, async (tag) => {
       const digest = await this.#view.target(tag);
       if (digest === undefined || this.#digests.has(digestText(digest))) return [];
       return this.#edge(digest, { kind: 'tag', tag });
     });
-    return [...gone.flat(), ...ofTags.flat()];
+    return [...ofManifests.flat(2), ...ofTags.flat()];
   }
 
   /** Edges to what goes: not those of a manifest that stays and names it all the same. */

@@ -5,7 +5,7 @@ import type { Answers } from '../engine/answers.ts';
 import { mapBounded } from '../engine/bounded.ts';
 import type { Store } from '../engine/ports.ts';
 import type { PlannedContent, Purgeable, PurgePlan, PurgeScope } from '../engine/purge-plan.ts';
-import { PurgeCascade, READS, type Gone } from './purge-cascade.ts';
+import { documentsOf, PurgeCascade, READS, type Gone } from './purge-cascade.ts';
 import { digestText, type Digest } from './digest.ts';
 import { edgeRepository, parseElement } from './edges.ts';
 import {
@@ -97,13 +97,7 @@ async function planOf(
   );
   const inLists = await Promise.all(lists.map((folder) => keysBelow(store, folder)));
   const contents = await contentsOf(store, repositories, found);
-  const documents = [
-    found.flatMap(({ repository, tags }) => tags.map((tag) => tagKey(repository, tag))),
-    // what has lost its edges and kept its link would count as owned by somebody unknown
-    found.flatMap(({ links }) => links),
-    found.flatMap(({ edges }) => edges),
-    inLists.flat(),
-  ];
+  const documents = [...documentsOf(found), inLists.flat()];
   return { names: await namesOf(store, found, contents), documents, contents };
 }
 

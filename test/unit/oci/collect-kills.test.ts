@@ -1,0 +1,179 @@
+// A kill at every write of pulling, of moving a tag, of a purge, of a collection: what tags lead to is there afterwards, and
+// nothing else is once its grace is over, without anybody's help.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { decodeAnswer } from '../../../src/engine/answers.ts';
+import { digestText } from '../../../src/oci/digest.ts';
+import { contentKey } from '../../../src/oci/keys.ts';
+import { targetOf } from '../../../src/oci/tags.ts';
+import { allOf, HeldImages, HOUR, image, index, type Node } from '../../support/held-images.ts';
+import { MortalStore } from '../../support/mortal-store.ts';
+
+const A = 'a.test/app';
+const B = 'b.test/team/app';
+const old = index({ amd64: ['base', 'old amd64'], arm64: ['base', 'old arm64'] });
+const fresh = index({ amd64: ['base', 'new amd64'], arm64: ['base', 'new arm64'] });
+const single = image('base', 'single');
+const nodes = new Map([old, fresh, single].map((node) => [digestText(node.digest), node]));
+
+interface Scenario {
+  readonly before: (held: HeldImages) => Promise<void>;
+  readonly run: (held: HeldImages) => Promise<unknown>;
+}
+
+const nothing = () => Promise.resolve();
+const retagged = async (held: HeldImages) => {
+  await held.pull(A, 'latest', old);
+  await held.pull(B, '1', single);
+  await held.pull(A, 'latest', fresh);
+  held.ahead += 2 * HOUR;
+};
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  'an image is stored': { before: nothing, run: (held) => held.pull(A, 'latest', old) },
+  'an image is stored by its digest': {
+    before: nothing,
+    run: (held) => held.pull(A, undefined, old),
+  },
+  'an image that another repository brought is stored': {
+    before: (held) => held.pull(B, '1', old),
+    run: (held) => held.pull(A, 'latest', old),
+  },
+  'a tag moves': {
+    before: (held) => held.pull(A, 'latest', old),
+    run: (held) => held.pull(A, 'latest', fresh),
+  },
+  'a tag is purged': {
+    before: async (held) => {
+      await held.pull(A, '1', old);
+      await held.pull(A, '2', fresh);
+      await held.pull(B, '1', old);
+    },
+    run: async (held) => {
+      await held.purge(`${A}:1`);
+      await held.purge(`${B}:1`);
+    },
+  },
+  'a digest is purged': {
+    before: (held) => held.pull(A, '1', old),
+    run: (held) => held.purge(`${A}@${digestText(old.digest)}`),
+  },
+  'a repository is purged': {
+    before: async (held) => {
+      await held.pull(A, '1', old);
+      await held.pull(A, '2', single);
+      await held.pull(B, '1', single);
+    },
+    run: (held) => held.purge(A),
+  },
+  'what a tag has left is collected': { before: retagged, run: (held) => held.collect() },
+};
+
+/** What is stored of a node and below it; what a manifest names that is not here cannot be known. */
+function storedBelow(held: HeldImages, node: Node): string[] {
+  if (!held.isStored(node.digest)) return [];
+  return [contentKey(node.digest), ...node.children.flatMap((child) => storedBelow(held, child))];
+}
+
+/** All that tags lead to and is stored, by the keys of content. */
+function reachable(held: HeldImages): Set<string> {
+  const keys = new Set<string>();
+  const { store } = held;
+  for (const [key, document] of store.documents) {
+    const answer = key.includes('/_tags/') ? decodeAnswer(document) : undefined;
+    const node = answer && nodes.get(digestText(targetOf(answer.bytes).digest));
+    for (const one of node ? storedBelow(held, node) : []) keys.add(one);
+  }
+  return keys;
+}
+
+/** What somebody has asked for by its digest, with all that it names; a link without edges may be such a use. */
+function used(held: HeldImages, ...asked: Node[]): Set<string> {
+  const keys = asked.flatMap(allOf).map(({ digest }) => contentKey(digest));
+  return new Set(keys.filter((key) => held.store.content.has(key)));
+}
+
+const contentOf = ({ store }: HeldImages) => [...store.content.keys()].sort();
+
+async function collectAll(held: HeldImages): Promise<void> {
+  // a tag that is gone says no time: its grace begins when that is seen
+  for (let times = 0; times < 2; times++) {
+    held.ahead += 2 * HOUR;
+    await held.collect();
+  }
+}
+
+async function withKill(scenario: Scenario, left: number) {
+  const store = new MortalStore();
+  const held = new HeldImages(store);
+  await scenario.before(held);
+  store.left = left;
+  await scenario.run(held).catch(() => undefined);
+  await held.links.settled();
+  const { isDead } = store;
+  store.left = Infinity;
+  held.restart();
+  return { held, isDead };
+}
+
+test.each(Object.entries(scenarios))('%s', async (name, scenario) => {
+  const { held: whole } = await withKill(scenario, Infinity);
+  await collectAll(whole);
+  let kills = 0;
+  for (; ; kills++) {
+    const { held, isDead } = await withKill(scenario, kills);
+    if (!isDead) break;
+    const kept = [...reachable(held)];
+    await collectAll(held);
+    const left = contentOf(held);
+    expect(left, `kill at write ${String(kills)}`).toEqual(expect.arrayContaining(kept));
+    const owned = new Set([
+      ...reachable(held),
+      ...(name.endsWith('by its digest') ? used(held, old) : []),
+    ]);
+    expect(left.filter((key) => !owned.has(key))).toEqual([]);
+    // whoever begins again ends as if nothing had been
+    await scenario.run(held);
+    await collectAll(held);
+    expect(contentOf(held), `again after write ${String(kills)}`).toEqual(contentOf(whole));
+  }
+  expect(kills).toBeGreaterThan(5);
+});
+
+test('whatever is pulled, moved, purged, killed and collected: what tags lead to is there, and nothing else', async () => {
+  const step = fc.record({
+    kind: fc.constantFrom('pull', 'pull', 'pull', 'purge', 'restart', 'collect'),
+    repository: fc.constantFrom(A, B),
+    tag: fc.constantFrom('1', '2'),
+    node: fc.constantFrom(old, fresh, single),
+    left: fc.oneof(fc.constant(Infinity), fc.nat(40)),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 15 }), async (steps) => {
+      const store = new MortalStore();
+      const held = new HeldImages(store);
+      for (const { kind, repository, tag, node, left } of steps) {
+        held.ahead += HOUR / 3;
+        store.left = left;
+        const kept = [...reachable(held)];
+        const run = {
+          pull: () => held.pull(repository, tag, node),
+          purge: () => held.purge(`${repository}:${tag}`),
+          collect: () => held.collect(),
+          restart: nothing,
+        }[kind];
+        await run().catch(() => undefined);
+        await held.links.settled();
+        if (store.isDead || kind === 'restart') held.restart();
+        store.left = Infinity;
+        if (kind === 'collect')
+          expect([...store.content.keys()]).toEqual(expect.arrayContaining(kept));
+      }
+      await collectAll(held);
+      const owned = reachable(held);
+      for (const key of store.content.keys()) expect(owned).toContain(key);
+    }),
+    { numRuns: 30 },
+  );
+});
