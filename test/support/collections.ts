@@ -1,0 +1,34 @@
+// Collections as an operator asks for them.
+
+import { expect } from 'vitest';
+import type { Job } from '../../src/references/jobs.ts';
+import { request } from './http.ts';
+import { ADMIN } from './purges.ts';
+import { eventually } from './tmp.ts';
+
+const authorization = `Bearer ${ADMIN.LARDER_ADMIN_TOKEN}`;
+
+export interface Collected {
+  readonly count: number;
+  readonly freedBytes: number;
+  readonly collected: readonly string[];
+}
+
+/** Starts a job and waits for its end. */
+export async function collect(base: string, body: object = {}): Promise<Collected> {
+  const started = await request(base, '/admin/collect', {
+    method: 'POST',
+    headers: { authorization },
+    body: JSON.stringify(body),
+  });
+  const { id } = JSON.parse(started.text) as { id: string };
+  const location = `/admin/jobs/${id}`;
+  expect([started.status, started.headers.location]).toEqual([202, location]);
+  const job = await eventually('the collection has ended', async () => {
+    const { text } = await request(base, location, { headers: { authorization } });
+    const now = JSON.parse(text) as Job;
+    return now.state !== 'running' && now;
+  });
+  expect(job).toMatchObject({ id, kind: 'collect', state: 'done' });
+  return job.result as Collected;
+}
