@@ -35,13 +35,8 @@ const threads = 16;
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
-  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
-    const needed = oldestNode.join('.');
-    return usedWrongly(
-      `Larder needs Node.js ${needed} or newer, and this is ${process.versions.node}: run it with a newer one.`,
-    );
-  }
+  const old = oldNode();
+  if (old !== undefined) return usedWrongly(old);
   const [word = '', ...rest] = args;
   if (word === 'rules') return rules(rest);
   if (word === 'purge' || word === 'collect') return verb(word, rest);
@@ -50,6 +45,15 @@ async function main(args: string[]): Promise<number> {
   if (command === 'help') return say(usage);
   widenThreadPool();
   return command === 'version' ? showVersion() : serve();
+}
+
+/** What to say of a Node that cannot run the rest. */
+function oldNode(): string | undefined {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  if (major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1]))
+    return undefined;
+  const needed = oldestNode.join('.');
+  return `Larder needs Node.js ${needed} or newer, and this is ${process.versions.node}: run it with a newer one.`;
 }
 
 function parse(args: string[]): 'serve' | 'help' | 'version' | { readonly problem: string } {

@@ -42,6 +42,8 @@ export interface Upkeep {
 export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
   const { store, place, answers, lock, announcements, treeList, links, pins, removed } = parts;
   const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
+  // who asks no upstream serves what it has, however old
+  const usableMs = (ttlMs: number) => (config.offline ? Infinity : ttlMs + config.staleIfErrorMs);
   const purger = new Purger({
     store: place,
     lock,
@@ -55,8 +57,8 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     sweepers: [
       new OciSweeper({ store: place, answers, links, pinned: () => pins.names() }),
       new ExpiredAnswers(place, [
-        { folder: GO_ANSWERS, usableMs: config.listTtlMs + config.staleIfErrorMs },
-        { folder: OCI_ANSWERS, usableMs: config.tagTtlMs + config.staleIfErrorMs },
+        { folder: GO_ANSWERS, usableMs: usableMs(config.listTtlMs) },
+        { folder: OCI_ANSWERS, usableMs: usableMs(config.tagTtlMs) },
       ]),
       new OldAnnouncements(place),
     ],

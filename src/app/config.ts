@@ -7,6 +7,7 @@ import { z } from 'zod';
 
 import { MODES, type Mode } from '../engine/policy.ts';
 import { OUTSIDE } from '../go/vcs/environment.ts';
+import { adminProblems, adminTokenOf } from './admin-token.ts';
 import { parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
 import { proxyProblems } from './proxy-variables.ts';
@@ -321,17 +322,8 @@ export function loadConfig(
   return toConfig(parsed.data, go.upstream, go.sumdb, outsideOf(env));
 }
 
-/** The token of the admin API alone, from the environment or its file; undefined where none is set. Throws ConfigError. */
-export function loadAdminToken(env: Readonly<NodeJS.ProcessEnv> = process.env): string | undefined {
-  const names = ['LARDER_ADMIN_TOKEN', 'LARDER_ADMIN_TOKEN_FILE'];
-  const given = Object.fromEntries(
-    names.map((name) => [name, env[name] === '' ? undefined : env[name]]),
-  );
-  const { values, problems } = withSecretFiles(given);
-  const wrong = [...problems, ...adminProblems(values)];
-  if (wrong.length > 0) throw new ConfigError(wrong.join('\n'));
-  return values['LARDER_ADMIN_TOKEN'];
-}
+/** The token of the admin API alone; undefined where none is set. Throws ConfigError. */
+export const loadAdminToken = (): string | undefined => adminTokenOf(process.env);
 
 function valueProblems(
   given: Readonly<NodeJS.ProcessEnv>,
@@ -464,13 +456,6 @@ function peerProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
   return url !== undefined && redis === undefined
     ? ['LARDER_PEER_URL is set, and LARDER_REDIS_URL is not: replicas find each other by Redis.']
     : [];
-}
-
-/** The token itself is in no sentence. */
-function adminProblems({ LARDER_ADMIN_TOKEN: token = '' }: Readonly<NodeJS.ProcessEnv>): string[] {
-  return /^[!-~]*$/.test(token)
-    ? []
-    : ['LARDER_ADMIN_TOKEN is no token: give one of printable ASCII characters without spaces.'];
 }
 
 /** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */
