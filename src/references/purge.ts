@@ -119,10 +119,7 @@ export class Purger {
     }
   }
 
-  async #run(
-    purgeable: Pick<Purgeable, 'scope' | 'plan'>,
-    yields: boolean,
-  ): Promise<PurgeResult> {
+  async #run(purgeable: Pick<Purgeable, 'scope' | 'plan'>, yields: boolean): Promise<PurgeResult> {
     const { announcements } = this.#parts;
     const { scope } = purgeable;
     await announcements.announce(scope);

@@ -293,3 +293,18 @@ test('while edges are rebuilt nothing is collected, and a sentence says so', asy
   await held.store.delete('references/rebuilding');
   expect((await held.collect()).count).toBeGreaterThan(0);
 });
+
+describe('a pin', () => {
+  beforeEach(async () => {
+    await held.pull(A, 'latest', old);
+    await held.pull(A, 'latest', fresh);
+    held.ahead = 2 * HOUR;
+  });
+
+  test.each([[`oci:${A}`], [named(A, old)[0] ?? '']])('of %s keeps all below it', async (name) => {
+    held.pinned.add(name);
+    expect(await collect()).toEqual(nothing);
+    held.pinned.delete(name);
+    expect((await collect()).count).toBe(alone(old, fresh).length);
+  });
+});
