@@ -1,4 +1,4 @@
-// npm run bench [hits] [cold] [images] [replicas] [vcs]: measures Larder beside others on this machine, prints Markdown tables, and puts them
+// npm run bench [hits] [cold] [images] [replicas] [life] [vcs]: measures Larder beside others on this machine, prints Markdown tables, and puts them
 // into docs/benchmarks.md with `npm run bench -- --write`. Figures are worth their ratios within one run.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { benchCold } from './cold.ts';
 import { benchHits } from './hits.ts';
 import { benchImageCold } from './image-cold.ts';
 import { benchImageHits } from './image-hits.ts';
+import { benchLife } from './life.ts';
 import { benchReplicas } from './replicas.ts';
 import { progress } from './support/figures.ts';
 import { run } from './support/processes.ts';
@@ -22,6 +23,7 @@ const benches = new Map([
   ['cold', benchCold],
   ['images', benchImages],
   ['replicas', benchReplicas],
+  ['life', benchLife],
   ['vcs', benchVcs],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));

@@ -3,11 +3,14 @@
 // Nothing of Larder or its libraries is imported before the version of Node is known to run them.
 
 import { parseArgs } from 'node:util';
+import type { Verb } from './cli/verb.ts';
 
 const usage = `Usage: larder [serve]
        larder rules check FILE [--json] [NAME...]
        larder purge NAME... [--dry-run] [--json] [--server URL]
        larder collect [--dry-run] [--json] [--server URL]
+       larder verify [--repair] [--sample N] [--json] [--server URL]
+       larder migrate [--to s3|file] [--json]
 
 A caching pull-through proxy for Go modules and container images.
 
@@ -16,6 +19,8 @@ Verbs:
   rules check    check a file of rules, and what it says of names (larder rules --help)
   purge          take modules and images out of the store (larder purge --help)
   collect        take out what nobody owns any more (larder collect --help)
+  verify         check all that is stored, and repair it (larder verify --help)
+  migrate        upgrade an older store, or copy one (larder migrate --help)
 
 Options:
   -h, --help     show this
@@ -32,6 +37,14 @@ const oldestNode = [22, 19] as const;
 /** Threads for files and names: with Node's 4, a few writers that wait for the disk would hold up every reader. */
 const threads = 16;
 
+/** Those that work on the store, and end by themselves or by a signal. */
+const verbs = new Map([
+  ['purge', async () => (await import('./cli/purge.ts')).purgeVerb],
+  ['collect', async () => (await import('./cli/collect.ts')).collectVerb],
+  ['verify', async () => (await import('./cli/verify.ts')).verifyVerb],
+  ['migrate', async () => (await import('./cli/migrate.ts')).migrateVerb],
+]);
+
 process.exit(await main(process.argv.slice(2)));
 
 async function main(args: string[]): Promise<number> {
@@ -39,7 +52,8 @@ async function main(args: string[]): Promise<number> {
   if (old !== undefined) return usedWrongly(old);
   const [word = '', ...rest] = args;
   if (word === 'rules') return rules(rest);
-  if (word === 'purge' || word === 'collect') return verb(word, rest);
+  const load = verbs.get(word);
+  if (load) return verb(load, rest);
   const command = parse(args);
   if (typeof command !== 'string') return usedWrongly(command.problem);
   if (command === 'help') return say(usage);
@@ -89,8 +103,7 @@ function widenThreadPool(): void {
   process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
 }
 
-/** A verb that works on the store, and ends by itself or by a signal. */
-async function verb(name: 'purge' | 'collect', args: string[]): Promise<number> {
+async function verb(load: () => Promise<Verb>, args: string[]): Promise<number> {
   widenThreadPool();
   const { openTerminal } = await import('./cli/terminal.ts');
   const stopping = new AbortController();
@@ -98,12 +111,10 @@ async function verb(name: 'purge' | 'collect', args: string[]): Promise<number> 
     stopping.abort(new Error(`stopped by ${signal}`));
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop);
-  const run =
-    name === 'purge'
-      ? (await import('./cli/purge.ts')).purgeVerb
-      : (await import('./cli/collect.ts')).collectVerb;
   try {
-    return await run(args, openTerminal(process), stopping.signal);
+    return await (
+      await load()
+    )(args, openTerminal(process), stopping.signal);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
     process.stderr.write('stopped; what was done until then stays done\n');

@@ -20,7 +20,7 @@ export interface ComposedAdmin {
 export function composeAdmin(
   { adminToken: token, collectIntervalMs, keepsAll }: Config,
   logger: Logger,
-  { purger, collector, purgeables }: Upkeep,
+  { purger, collector, verifier, purgeables }: Upkeep,
   parts: Omit<AdminParts, keyof Upkeep | 'token' | 'jobs' | 'kinds' | 'audit' | 'requestId'>,
 ): ComposedAdmin {
   const jobs = new Jobs((error) => {
@@ -33,6 +33,18 @@ export function composeAdmin(
         ({ dryRun }) =>
         (signal, progress) =>
           collector.run({ dryRun: dryRun === true }, signal, progress),
+    },
+    verify: {
+      members: { repair: 'boolean', sample: 'number' },
+      work:
+        ({ repair, sample }) =>
+        (signal, progress) => {
+          const options = {
+            repair: repair === true,
+            ...(typeof sample === 'number' && { sample }),
+          };
+          return verifier.run(options, signal, progress);
+        },
     },
   };
   const schedule = new CollectSchedule({

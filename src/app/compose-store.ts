@@ -33,25 +33,20 @@ export interface ComposedStore {
 
 /**
  * Throws StartError when a folder cannot be used, and LarderError `unsupported` when another version wrote the store. A
- * bucket that cannot be reached is no reason not to start.
+ * bucket that cannot be reached is no reason not to start. `upgrade`: of a store of an older format, which is refused
+ * without it.
  */
 export async function composeStore(
   config: Config,
   listener: Pick<Required<Listener>, 'storeFailed'>,
+  upgrade?: (store: Store) => Promise<unknown>,
 ): Promise<ComposedStore> {
-  const timeouts = {
-    call: deadline(config.storeTimeoutMs),
-    stash: deadline(config.fillTimeoutMs),
-  };
-  const opened = config.s3
-    ? bucket(config.s3, timeouts.call, listener)
-    : await folder(config.storageDir, listener);
-  const { place } = opened;
-  const formatted = withFormat(withTimeout(place, timeouts));
+  const { place, close } = await composePlace(config, listener);
+  const formatted = withFormat(place, upgrade);
   await formatted.ready().catch(async (error: unknown) => {
     const isAway = error instanceof LarderError && error.code === 'store_failed';
     if (!isAway || config.s3 === undefined) {
-      await opened.close();
+      await close();
       throw error;
     }
     listener.storeFailed({ key: 'format.json', operation: 'start', error });
@@ -76,8 +71,23 @@ export async function composeStore(
       store.forgetAll(matches);
     },
     check: () => formatted.check(),
-    close: () => opened.close(),
+    close: () => close(),
   };
+}
+
+/** Where bytes are kept, with deadlines, whatever its format. Throws StartError when a folder cannot be used. */
+export async function composePlace(
+  config: Config,
+  listener: Pick<Required<Listener>, 'storeFailed'>,
+): Promise<{ readonly place: Store; readonly close: () => Promise<void> }> {
+  const timeouts = {
+    call: deadline(config.storeTimeoutMs),
+    stash: deadline(config.fillTimeoutMs),
+  };
+  const opened = config.s3
+    ? bucket(config.s3, timeouts.call, listener)
+    : await folder(config.storageDir, listener);
+  return { place: withTimeout(opened.place, timeouts), close: () => opened.close() };
 }
 
 async function folder(root: string, listener: Pick<Required<Listener>, 'storeFailed'>) {
@@ -87,7 +97,7 @@ async function folder(root: string, listener: Pick<Required<Listener>, 'storeFai
   });
   if (lock === undefined)
     throw new StartError(
-      `LARDER_STORAGE_DIR="${root}" is used by another Larder, and a folder by one at a time: stop it, ask it by its address (larder purge and collect take --server URL), or give another folder.`,
+      `LARDER_STORAGE_DIR="${root}" is used by another Larder, and a folder by one at a time: stop it, ask it by its address (larder purge, collect and verify take --server URL), or give another folder.`,
     );
   const files = new FileStore(root, (key, error) => {
     listener.storeFailed({ key, operation: 'sync', error });

@@ -7,6 +7,7 @@ import type { Announcements, Purgeable } from '../engine/purge-plan.ts';
 import { ANSWERS as GO_ANSWERS } from '../go/names.ts';
 import { goPurgeable } from '../go/purge.ts';
 import type { TreeList } from '../go/tree-list.ts';
+import type { ZipChecker } from '../go/zip-checker.ts';
 import { OciSweeper } from '../oci/collect.ts';
 import { LISTS as OCI_ANSWERS } from '../oci/keys.ts';
 import type { Links } from '../oci/links.ts';
@@ -16,6 +17,8 @@ import { Collector } from '../references/collect.ts';
 import { ExpiredAnswers } from '../references/expired-answers.ts';
 import type { Pins } from '../references/pins.ts';
 import { Purger } from '../references/purge.ts';
+import type { Verifier } from '../references/verify.ts';
+import { composeVerifier } from './compose-verify.ts';
 import type { Config } from './config.ts';
 
 export interface UpkeepParts {
@@ -26,6 +29,7 @@ export interface UpkeepParts {
   readonly lock: Lock;
   readonly announcements: Announcements;
   readonly treeList: TreeList;
+  readonly zips: ZipChecker;
   readonly links: Links;
   readonly pins: Pins;
   /** As of PurgerParts. */
@@ -35,12 +39,14 @@ export interface UpkeepParts {
 export interface Upkeep {
   readonly purger: Purger;
   readonly collector: Collector;
+  readonly verifier: Verifier;
   /** What a name means in each protocol. Each throws LarderError `invalid`. */
   readonly purgeables: Readonly<Record<'go' | 'oci', (text: string) => Purgeable>>;
 }
 
 export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
-  const { store, place, answers, lock, announcements, treeList, links, pins, removed } = parts;
+  const { store, place, answers, lock, announcements, treeList, zips, links, pins, removed } =
+    parts;
   const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
   // who asks no upstream serves what it has, however old
   const usableMs = (ttlMs: number) => (config.offline ? Infinity : ttlMs + config.staleIfErrorMs);
@@ -69,6 +75,14 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
   return {
     purger,
     collector,
+    verifier: composeVerifier({
+      store: place,
+      lock,
+      announcements,
+      treeList,
+      zips,
+      spoolDir: config.spoolDir,
+    }),
     purgeables: {
       go: (text) => goPurgeable({ store, treeList }, text),
       oci: (text) => ociPurgeable({ store, answers, upstreams }, text),

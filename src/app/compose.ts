@@ -11,7 +11,7 @@ import { Failures } from '../engine/failures.ts';
 import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { compilePrefixPatterns } from '../engine/path-patterns.ts';
-import { systemClock, type Clock, type Listener } from '../engine/ports.ts';
+import { systemClock, type Clock, type Listener, type Lock, type Store } from '../engine/ports.ts';
 import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
 import { Completion } from '../go/completion.ts';
@@ -48,6 +48,7 @@ import { composeOci } from './compose-oci.ts';
 import { composeRules, sourcesByRule } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import { composeUpkeep } from './compose-upkeep.ts';
+import { upgraderBy } from './compose-upgrade.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { composeGoCommand, fetcherOf, goSteps, readSettingFile } from './go-fetchers.ts';
@@ -81,12 +82,12 @@ export async function compose(
   });
 
   const rules = composeRules(config, logger);
-  const storage = await composeStore(config, listener);
+  const locks = await composeLock(config, listener);
+  const { lock } = locks;
+  const storage = await composeStore(config, listener, upgradeAtStart(config, lock, logger));
   const { store } = storage;
   prepareFolder('LARDER_SPOOL_DIR', config.spoolDir);
   sweepSpool(config.spoolDir);
-  const locks = await composeLock(config, listener);
-  const { lock } = locks;
   const told = await composeAnnouncements(locks.redis, config.s3 && store, listener);
   const { announcements } = told;
   const peers = config.peer && new PeerClient(config.peer.secret);
@@ -248,6 +249,7 @@ export async function compose(
     lock,
     announcements,
     treeList,
+    zips,
     links: oci.links,
     pins,
     removed: (key, bytes) => {
@@ -310,6 +312,17 @@ export async function compose(
 
 /** Of a module's answers, which go with each of its purges. */
 const isOfGo = (key: string): boolean => key.startsWith('answers/go/');
+
+/** Of an older store, where the settings say so. */
+function upgradeAtStart({ migrate }: Config, lock: Lock, logger: Logger) {
+  if (migrate !== 'auto') return undefined;
+  const upgrade = upgraderBy(lock, new AbortController().signal);
+  return async (store: Store) => {
+    logger.info('the store is of an older format: it is upgraded first');
+    const formats = await upgrade(store);
+    logger.info({ formats }, 'the store is upgraded');
+  };
+}
 
 function logging(logger: Logger): Listener {
   return {

@@ -29,6 +29,8 @@ export interface Config {
   /** Of the file store alone. */
   readonly storageDir: string;
   readonly spoolDir: string;
+  /** What becomes of a store of an older format at the start. */
+  readonly migrate: 'manual' | 'auto';
   readonly go: {
     /** In GOPROXY's grammar. May hold credentials. */
     readonly upstream: string;
@@ -227,6 +229,7 @@ const settings = (checks: Checks) =>
     LARDER_STORAGE: word(['file', 's3'], 'file'),
     LARDER_STORAGE_DIR: path('./data'),
     LARDER_SPOOL_DIR: optionalPath,
+    LARDER_MIGRATE: word(['manual', 'auto'], 'manual'),
     LARDER_S3_BUCKET: optionalText,
     LARDER_S3_PREFIX: text(''),
     LARDER_S3_REGION: text('us-east-1'),
@@ -295,7 +298,7 @@ export const settingNames: readonly string[] = Object.keys(settings({}).shape);
  * Throws ConfigError with a line for every problem.
  */
 export function loadConfig(
-  env: Readonly<NodeJS.ProcessEnv> = process.env,
+  env: Readonly<NodeJS.ProcessEnv> = environment(),
   checks: Checks = {},
 ): Config {
   const named = Object.fromEntries(
@@ -322,8 +325,11 @@ export function loadConfig(
   return toConfig(parsed.data, go.upstream, go.sumdb, outsideOf(env));
 }
 
+/** Where settings come from. */
+export const environment = (): Readonly<NodeJS.ProcessEnv> => process.env;
+
 /** The token of the admin API alone; undefined where none is set. Throws ConfigError. */
-export const loadAdminToken = (): string | undefined => adminTokenOf(process.env);
+export const loadAdminToken = (): string | undefined => adminTokenOf(environment());
 
 function valueProblems(
   given: Readonly<NodeJS.ProcessEnv>,
@@ -372,6 +378,7 @@ function toConfig(
     storage: values.LARDER_STORAGE,
     storageDir: values.LARDER_STORAGE_DIR,
     spoolDir: spoolDirOf(values),
+    migrate: values.LARDER_MIGRATE,
     s3: s3Of(values),
     redisUrl: values.LARDER_REDIS_URL,
     redisPrefix: values.LARDER_REDIS_PREFIX,

@@ -37,7 +37,9 @@ export const collectVerb: Verb = (args, terminal, signal) =>
     const progress = terminal.progress.bind(terminal);
     const result =
       values.server === undefined
-        ? await withStore(terminal, ({ collector }) => collector.run({ dryRun }, signal, progress))
+        ? await withStore(terminal, signal, ({ collector }) =>
+            collector.run({ dryRun }, signal, progress),
+          )
         : ((await adminOf(values.server).run(
             'collect',
             { dryRun },

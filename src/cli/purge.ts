@@ -33,7 +33,7 @@ interface Name {
 }
 
 /** `args`: what stands behind `larder purge`. */
-export const purgeVerb: Verb = (args, terminal) =>
+export const purgeVerb: Verb = (args, terminal, signal) =>
   ended(terminal, async () => {
     const { values, positionals } = parseStoreArgs(args);
     if (values.help) {
@@ -58,7 +58,7 @@ export const purgeVerb: Verb = (args, terminal) =>
     };
     const result =
       values.server === undefined
-        ? await withStore(terminal, ({ purger, purgeables }) => {
+        ? await withStore(terminal, signal, ({ purger, purgeables }) => {
             const read = ({ protocol, text }: Name) => purgeables[protocol](text);
             // none goes where one of them is no name
             names.forEach(read);

@@ -14,7 +14,7 @@ export type ExitCode = 0 | 1 | 2;
 
 export type Verb = (args: string[], terminal: Terminal, signal: AbortSignal) => Promise<ExitCode>;
 
-/** Options that every verb has which works on the store. */
+/** Of verbs that take something out of the store. */
 const storeOptions = {
   'dry-run': { type: 'boolean' },
   json: { type: 'boolean' },
@@ -31,10 +31,16 @@ export const storeUsage = `Options:
   -h, --help    show this
 `;
 
+/** Options of verbs that take something out of the store. Throws as `parseVerbArgs` does. */
+export const parseStoreArgs = (args: string[]) => parseVerbArgs(args, storeOptions);
+
 /** Throws LarderError `invalid` for options that there are not. */
-export function parseStoreArgs(args: string[]) {
+export function parseVerbArgs<const T extends ParseArgsConfig['options']>(
+  args: string[],
+  options: T,
+) {
   try {
-    return parseArgs({ args, allowPositionals: true, options: storeOptions });
+    return parseArgs({ args, allowPositionals: true, options });
   } catch (error) {
     const [sentence = ''] = messageOf(error).split('. ');
     throw new LarderError('invalid', `${sentence}; --help lists the options`, { cause: error });
@@ -61,11 +67,14 @@ export const adminOf = (server: string): AdminClient => new AdminClient(server, 
 /** Opens the store for one piece of work. Throws StartError, LarderError, and what the work throws. */
 export async function withStore<T>(
   terminal: Terminal,
+  signal: AbortSignal,
   work: (alone: Alone) => Promise<T>,
+  config = loadConfig(undefined, grammarChecks),
 ): Promise<T> {
-  const alone = await composeAlone(loadConfig(undefined, grammarChecks), (sentence) => {
+  const said = (sentence: string) => {
     terminal.tell(sentence);
-  });
+  };
+  const alone = await composeAlone(config, said, signal);
   try {
     return await work(alone);
   } finally {

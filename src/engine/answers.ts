@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { AnswerAge } from './freshness.ts';
 import type { ContentRecord, Store } from './ports.ts';
+import { seal, unseal } from './seal.ts';
 
 /** What an upstream said. */
 export interface AnswerBytes {
@@ -124,23 +125,19 @@ export function confirmed(fresh: AnswerBytes, previous: Answer | undefined, now:
 const sha256Of = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
 const NEWLINE = 0x0a;
+const MEMBERS = ['confirmedAt', 'failedAt', 'expired', 'record'];
 
 /** One line of JSON, then the bytes as they are. */
 function encode({ bytes, ...head }: Answer): Uint8Array {
-  return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), bytes]);
+  return Buffer.concat([Buffer.from(`${seal(head)}\n`), bytes]);
 }
 
 /** Of a document in the store; undefined for what cannot be read: an answer can always be asked for again. */
 export function decodeAnswer(document: Uint8Array): Answer | undefined {
   const end = document.indexOf(NEWLINE);
-  try {
-    const head = JSON.parse(Buffer.from(document.subarray(0, end)).toString()) as Omit<
-      Answer,
-      'bytes'
-    >;
-    const bytes = document.subarray(end + 1);
-    return head.record.sha256 === sha256Of(bytes) ? { ...head, bytes } : undefined;
-  } catch {
-    return undefined;
-  }
+  const fields = unseal(Buffer.from(document.subarray(0, end)).toString(), MEMBERS);
+  const head = fields as Partial<Omit<Answer, 'bytes'>> | undefined;
+  const bytes = document.subarray(end + 1);
+  if (head?.record?.sha256 !== sha256Of(bytes)) return undefined;
+  return { ...(head as Omit<Answer, 'bytes'>), bytes };
 }

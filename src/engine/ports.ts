@@ -62,6 +62,13 @@ export interface Store {
   readDocument(key: string): Promise<Uint8Array | undefined>;
   /** Replaces the document as a whole. */
   writeDocument(key: string, bytes: Uint8Array): Promise<void>;
+  /**
+   * Content that was found to be wrong: it is not there any more and can be stored anew, while `list` names it and
+   * `isSpoiled` tells it until then. Nothing there is no error.
+   */
+  spoil(key: string): Promise<void>;
+  /** Whether there is content that cannot be believed: spoiled, or not as its record says. What was cut off on its way in is not. */
+  isSpoiled(key: string): Promise<boolean>;
   /** Removes content or a document; nothing there is no error. */
   delete(key: string): Promise<void>;
   /** Names directly below a folder key, ascending; folders end in `/`. */

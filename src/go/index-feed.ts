@@ -2,7 +2,7 @@
 // Each entry is a document of its own under the time of its writing, so that entries need no shared file.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { randomUUID } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { LarderError } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import type { RequestContext } from '../http/context.ts';
@@ -28,7 +28,7 @@ export class VersionIndex {
     this.#last = Math.max(this.#last + 1, this.#now());
     const time = new Date(this.#last).toISOString();
     const line = `${JSON.stringify({ Path: module, Version: version, Timestamp: time })}\n`;
-    const name = `${time}-${randomUUID().slice(0, 8)}`;
+    const name = `${time}-${checksumOf(line)}`;
     await this.#store.writeDocument(`${FOLDER}/${time.slice(0, 10)}/${name}`, Buffer.from(line));
   }
 
@@ -50,8 +50,9 @@ export class VersionIndex {
         if (lines.length >= limit) break;
         if (entry.slice(0, since.length) < since) continue;
         const document = await this.#store.readDocument(`${FOLDER}/${day.slice(0, 10)}/${entry}`);
-        const line = document && Buffer.from(document).toString();
-        if (line !== undefined && shown(entryOf(line))) lines.push(line);
+        // what is not as it was written tells nothing
+        const line = document && isEntry(entry, document) && Buffer.from(document).toString();
+        if (line && shown(entryOf(line))) lines.push(line);
       }
     }
     const headers = { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' };
@@ -62,6 +63,15 @@ export class VersionIndex {
 function entryOf(line: string): { module: string; version: string } {
   const { Path: module, Version: version } = JSON.parse(line) as { Path: string; Version: string };
   return { module, version };
+}
+
+/** Of a line, which is the end of its name; names that were made before it was are shorter. */
+const checksumOf = (line: string | Uint8Array): string => hash('sha256', line).slice(0, 16);
+
+/** Whether an entry below `answers/index/<day>` is as it was written, as far as its name tells. */
+export function isEntry(name: string, line: Uint8Array): boolean {
+  const end = name.slice(name.indexOf('Z-') + 2);
+  return end.length === 8 || end === checksumOf(line);
 }
 
 function sinceOf(text: string | null): string {

@@ -2,6 +2,7 @@
 // also when another replica made it, or Larder was killed in between.
 
 import type { Store } from '../engine/ports.ts';
+import { seal, unseal } from '../engine/seal.ts';
 import type { Made } from './fetcher.ts';
 import { keyOf, type GoFileName } from './names.ts';
 
@@ -14,18 +15,25 @@ export class MadeVersions {
 
   /** To be done before the zip is stored. Throws LarderError `store_failed`. */
   async keep(name: GoFileName, { h1, info, mod }: Made): Promise<void> {
-    const document = { h1, info: base64(info), mod: base64(mod) };
-    await this.#store.writeDocument(madeKey(name), Buffer.from(JSON.stringify(document)));
+    const document = seal({ h1, info: base64(info), mod: base64(mod) });
+    await this.#store.writeDocument(madeKey(name), Buffer.from(document));
   }
 
   /** What belongs to the zip of this hash; undefined where that is not kept. Throws LarderError `store_failed`. */
   async read(name: GoFileName, h1: string): Promise<Made | undefined> {
     const document = await this.#store.readDocument(madeKey(name));
-    if (document === undefined) return undefined;
-    const made = JSON.parse(Buffer.from(document).toString()) as Record<keyof Made, string>;
-    if (made.h1 !== h1) return undefined;
+    const made = document && parse(document);
+    if (made?.h1 !== h1) return undefined;
     return { h1, info: Buffer.from(made.info, 'base64'), mod: Buffer.from(made.mod, 'base64') };
   }
+}
+
+/** Whether a document with this key is one of these, and as it was written. */
+export const isMade = (document: Uint8Array): boolean => parse(document) !== undefined;
+
+function parse(document: Uint8Array): Readonly<Record<keyof Made, string>> | undefined {
+  const made = unseal(Buffer.from(document).toString(), ['h1', 'info', 'mod']);
+  return made as Record<keyof Made, string> | undefined;
 }
 
 /** No query is kept under it: those end in `.info`. */

@@ -3,6 +3,7 @@
 
 import { LarderError } from '../engine/errors.ts';
 import type { Listener, Store } from '../engine/ports.ts';
+import { sealBytes, unsealBytes } from '../engine/seal.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import { readAll } from '../http/download.ts';
 import { ProxyFetcher, type ProxyTimeouts } from './fetch-proxy.ts';
@@ -66,8 +67,10 @@ export class CachedSumdb implements SumdbSource, LatestHead {
     return key === undefined ? undefined : this.#document(key);
   }
 
-  #document(key: string): Promise<Uint8Array | undefined> {
-    return this.#parts.store.readDocument(key);
+  /** What is not as it was written can be asked for again. */
+  async #document(key: string): Promise<Uint8Array | undefined> {
+    const document = await this.#parts.store.readDocument(key);
+    return document && unsealBytes(document);
   }
 
   keep(path: string, bytes: Uint8Array): void {
@@ -108,7 +111,7 @@ export class CachedSumdb implements SumdbSource, LatestHead {
   }
 
   async load(): Promise<string | undefined> {
-    const saved = await this.#parts.store.readDocument(latestKey(this.#parts.setting.name));
+    const saved = await this.#document(latestKey(this.#parts.setting.name));
     return saved && Buffer.from(saved).toString();
   }
 
@@ -117,7 +120,7 @@ export class CachedSumdb implements SumdbSource, LatestHead {
   }
 
   #write(key: string, bytes: Uint8Array): void {
-    this.#parts.store.writeDocument(key, bytes).catch((error: unknown) => {
+    this.#parts.store.writeDocument(key, sealBytes(bytes)).catch((error: unknown) => {
       this.#parts.listener.storeFailed({ key, operation: 'sumdb', error });
     });
   }

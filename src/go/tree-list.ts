@@ -22,10 +22,18 @@ export class TreeList {
   }
 
   async #write(module: string): Promise<void> {
-    const versions = await completeVersions(this.#store, module);
-    const shown = sortVersions(versions.filter((version) => !isPseudoVersion(version)));
-    const key = `go${pathOf({ kind: 'list', module })}`;
-    if (shown.length === 0) await this.#store.delete(key);
-    else await this.#store.writeDocument(key, Buffer.from(shown.map((v) => `${v}\n`).join('')));
+    const lines = await treeLines(this.#store, module);
+    const key = treeListKey(module);
+    if (lines.length === 0) await this.#store.delete(key);
+    else await this.#store.writeDocument(key, Buffer.from(lines.join('')));
   }
+}
+
+export const treeListKey = (module: string): string => `go${pathOf({ kind: 'list', module })}`;
+
+/** What is to be in it now, a line a version. Throws LarderError `store_failed`. */
+export async function treeLines(store: Pick<Store, 'list'>, module: string): Promise<string[]> {
+  const versions = await completeVersions(store, module);
+  const shown = versions.filter((version) => !isPseudoVersion(version));
+  return sortVersions(shown).map((version) => `${version}\n`);
 }

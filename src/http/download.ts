@@ -54,7 +54,8 @@ export async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number)
     size += chunk.length;
     if (size > maxBytes)
       throw new LarderError('bad_content', `the answer is larger than ${String(maxBytes)} bytes`);
-    chunks.push(chunk);
+    // one of a body lives only until the next
+    chunks.push(Buffer.from(chunk));
   }
   return Buffer.concat(chunks);
 }

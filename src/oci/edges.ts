@@ -3,8 +3,10 @@
 // referrer is reached by its own tag or use.
 
 import { createHash } from 'node:crypto';
+import { seal, unseal } from '../engine/seal.ts';
 import { parseDigest, type Digest } from './digest.ts';
 import { referencesFolder, repositoryKey } from './keys.ts';
+import type { Descriptor } from './manifest.ts';
 import type { RepositoryName } from './upstreams.ts';
 
 export type Owner =
@@ -55,20 +57,33 @@ export function sameOwner(one: Owner, other: Owner): boolean {
   }
 }
 
+const MEMBERS = ['upstream', 'path', 'time'];
+
 /** What is kept with an edge. */
 export const edgeDocument = ({ upstream, path }: RepositoryName, time: Date): Uint8Array =>
-  Buffer.from(JSON.stringify({ upstream: upstream.name, path, time: time.toISOString() }));
+  Buffer.from(seal({ upstream: upstream.name, path, time: time.toISOString() }));
+
+/** What is kept with a link: when it came, and what a manifest says of it, if one does. */
+export const linkDocument = (
+  time: Date,
+  { mediaType, size }: Partial<Pick<Descriptor, 'mediaType' | 'size'>> = {},
+): Uint8Array => Buffer.from(seal({ time: time.toISOString(), mediaType, size }));
+
+/** What a link says; undefined for what is not as it was written. */
+export function parseLink(document: Uint8Array): { readonly size: number | undefined } | undefined {
+  const link = unseal(Buffer.from(document).toString(), LINK_MEMBERS);
+  if (typeof link?.['time'] !== 'string') return undefined;
+  const { size } = link;
+  return { size: typeof size === 'number' && Number.isSafeInteger(size) ? size : undefined };
+}
+
+const LINK_MEMBERS = ['time', 'mediaType', 'size'];
 
 /** The repository in an edge whose name has this hash; undefined for what cannot be read. */
 export function edgeRepository(document: Uint8Array, hash: string): RepositoryName | undefined {
-  let json: { upstream?: unknown; path?: unknown } | null;
-  try {
-    json = JSON.parse(Buffer.from(document).toString()) as typeof json;
-  } catch {
-    return undefined;
-  }
-  if (typeof json?.upstream !== 'string' || typeof json.path !== 'string') return undefined;
-  const repository = { upstream: { name: json.upstream }, path: json.path };
+  const { upstream, path } = unseal(Buffer.from(document).toString(), MEMBERS) ?? {};
+  if (typeof upstream !== 'string' || typeof path !== 'string') return undefined;
+  const repository = { upstream: { name: upstream }, path };
   return repositoryHash(repository) === hash ? repository : undefined;
 }
 

@@ -5,7 +5,15 @@
 import { mapBounded } from '../engine/bounded.ts';
 import type { Listener, Store } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
-import { edgeDocument, edgeKey, parseElement, repositoryHash, type Owner } from './edges.ts';
+import {
+  edgeDocument,
+  edgeKey,
+  linkDocument,
+  parseElement,
+  parseLink,
+  repositoryHash,
+  type Owner,
+} from './edges.ts';
 import { linkKey, repositoryKey } from './keys.ts';
 import { KnownLinks } from './known-links.ts';
 import {
@@ -88,7 +96,7 @@ export class Links {
     if (known !== undefined) return known;
     try {
       const link = await this.#parts.store.readDocument(key);
-      return link && sizeIn(link);
+      return link && parseLink(link)?.size;
     } catch (error) {
       this.#parts.listener.storeFailed({ key, operation: 'link', error });
       return undefined;
@@ -254,9 +262,7 @@ export class Links {
 
   /** With what a manifest says of it, if one does. */
   #writeLink(key: string, child?: Child): Promise<void> {
-    const { mediaType, size } = child ?? {};
-    const link = { time: new Date().toISOString(), mediaType, size };
-    return this.#parts.store.writeDocument(key, Buffer.from(JSON.stringify(link)));
+    return this.#parts.store.writeDocument(key, linkDocument(new Date(), child));
   }
 
   #writeEdge(repository: RepositoryName, key: string): Promise<void> {
@@ -278,16 +284,6 @@ export class Links {
       .finally(() => this.#writing.delete(writing));
     const writing = { keys, repository: repositoryKey(repository), turn, done };
     this.#writing.add(writing);
-  }
-}
-
-/** Undefined for a link that tells none, or cannot be read. */
-function sizeIn(link: Uint8Array): number | undefined {
-  try {
-    const { size } = JSON.parse(Buffer.from(link).toString()) as { size?: unknown };
-    return Number.isSafeInteger(size) ? (size as number) : undefined;
-  } catch {
-    return undefined;
   }
 }
 

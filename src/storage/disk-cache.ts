@@ -58,6 +58,12 @@ export function diskCached(store: Store, options: DiskCacheOptions): NearStore {
     },
     readDocument: (key) => store.readDocument(key),
     writeDocument: (key, bytes) => store.writeDocument(key, bytes),
+    async spoil(key) {
+      files.delete(key);
+      await store.spoil(key);
+      files.delete(key);
+    },
+    isSpoiled: (key) => store.isSpoiled(key),
     async delete(key) {
       files.delete(key);
       await store.delete(key);

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { LarderError, messageOf } from '../engine/errors.ts';
 import type { ContentRecord, StashSource, Store, StoredContent } from '../engine/ports.ts';
+import { seal, unseal } from '../engine/seal.ts';
 import { BackgroundSync, syncFile } from './background-sync.ts';
 import { bodyOf, sha256Of, SMALL } from './file-body.ts';
 import { allDone, discard, isMissing, moveInto, place } from './file-moves.ts';
@@ -18,6 +19,8 @@ const RECORD = '.record';
 /** Ends what is called like a record and is none. */
 const NO_RECORD = '~';
 const TEMP = '.tmp';
+/** Of a record. What has another one is none, such as the note of what is spoiled. */
+const MEMBERS = ['size', 'sha256', 'time', 'source', 'extra', 'synced'];
 
 /** As on the disk: `synced` is false until large content is known to outlive a power cut. */
 type FileRecord = ContentRecord & { readonly synced?: false };
@@ -53,8 +56,8 @@ export class FileStore implements Store {
         if (!isMissing(error)) throw error;
       });
       if (body) return { record, body };
-      // spoiled by a power cut, the disk or a hand: without its record it can be stored anew
-      await unlink(file + RECORD);
+      // by a power cut, the disk or a hand
+      await this.#spoil(file);
       return undefined;
     });
   }
@@ -85,7 +88,7 @@ export class FileStore implements Store {
         }
         await moveInto(temp, file);
         // whoever sees a part of it takes it for none
-        await writeFile(file + RECORD, JSON.stringify(written));
+        await writeFile(file + RECORD, seal({ ...written }));
       } catch (error) {
         await discard(temp);
         throw error;
@@ -106,6 +109,24 @@ export class FileStore implements Store {
 
   async writeDocument(key: string, bytes: Uint8Array): Promise<void> {
     await this.#io(key, 'writeDocument', (file) => this.#replace(file, bytes));
+  }
+
+  async spoil(key: string): Promise<void> {
+    await this.#io(key, 'spoil', (file) => this.#spoil(file));
+  }
+
+  async isSpoiled(key: string): Promise<boolean> {
+    const isSpoiled = await this.#io(key, 'isSpoiled', async (file) => {
+      const text = await readFile(file + RECORD, 'utf8');
+      // a kill leaves none behind, or an empty one
+      if (text === '') return false;
+      const record = await this.#readRecord(file);
+      if (record === undefined) return true;
+      const body = await bodyOf(file, record);
+      body?.close();
+      return body === undefined;
+    });
+    return isSpoiled ?? false;
   }
 
   async delete(key: string): Promise<void> {
@@ -140,20 +161,35 @@ export class FileStore implements Store {
 
   async #readRecord(file: string): Promise<ContentRecord | undefined> {
     try {
-      const { synced, ...record } = JSON.parse(await readFile(file + RECORD, 'utf8')) as FileRecord;
+      const fields = unseal(await readFile(file + RECORD, 'utf8'), MEMBERS);
+      if (fields === undefined) return undefined;
+      const { synced, ...record } = fields as unknown as FileRecord;
       if (synced !== false || this.#unsynced.has(file)) return record;
       if ((await sha256Of(file)) !== record.sha256) return undefined;
       await syncFile(file);
       await this.#writeRecord(file, record);
       return record;
     } catch (error) {
-      if (isMissing(error) || error instanceof SyntaxError) return undefined;
+      if (isMissing(error)) return undefined;
       throw error;
     }
   }
 
   #writeRecord(file: string, record: FileRecord): Promise<void> {
-    return this.#replace(file + RECORD, Buffer.from(JSON.stringify(record)));
+    return this.#replace(file + RECORD, Buffer.from(seal({ ...record })));
+  }
+
+  /** What has no record can be stored anew; in its place is a note, as long as there are bytes. */
+  async #spoil(file: string): Promise<void> {
+    this.#unsynced.forget(file);
+    try {
+      await access(file);
+      const note = { spoiled: new Date().toISOString() };
+      await this.#replace(file + RECORD, Buffer.from(JSON.stringify(note)));
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await unlink(file + RECORD);
+    }
   }
 
   async #replace(file: string, bytes: Uint8Array): Promise<void> {

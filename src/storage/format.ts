@@ -2,34 +2,58 @@ import { LarderError, messageOf } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 
 /** The layout that this program writes (docs/architecture.md). */
-const FORMAT = 1;
-const KEY = 'format.json';
+export const FORMAT = 1;
+/** The oldest one that can be upgraded. */
+const OLDEST = 0;
+export const FORMAT_KEY = 'format.json';
 
 /** A store whose format is checked before its first use, however late that is. */
 export interface FormattedStore extends Store {
   /**
-   * Marks a new store, and refuses one that this program cannot read, untouched. Throws LarderError `unsupported`, or
-   * `store_failed`, after which the next call tries again.
+   * Marks a new store, has an older one upgraded, and refuses one that this program cannot read, untouched. Throws
+   * LarderError `unsupported`, or `store_failed`, after which the next call tries again.
    */
   ready(): Promise<void>;
 }
 
-export function withFormat(store: Store): FormattedStore {
+/** `upgrade` brings an older store to `FORMAT`; without it such a store is refused. */
+export function withFormat(
+  store: Store,
+  upgrade?: (store: Store) => Promise<unknown>,
+): FormattedStore {
   let checked: Promise<void> | undefined;
+  let isUpgrading = false;
   const ready = () =>
-    (checked ??= checkFormat(store).catch((error: unknown) => {
+    (checked ??= check().catch((error: unknown) => {
       checked = undefined;
       throw error;
     }));
-  /** Who asks for something does not hear of a program that is too old. */
-  const usable = () =>
-    ready().catch((error: unknown) => {
+  const check = async () => {
+    const format = await readFormat(store);
+    if (format === undefined) await writeFormat(store, FORMAT);
+    else if (format > FORMAT) throw newer(format);
+    else if (format < FORMAT && upgrade === undefined) throw older(format);
+    else if (format < FORMAT) {
+      isUpgrading = true;
+      await upgrade?.(store).finally(() => {
+        isUpgrading = false;
+      });
+    }
+  };
+  /** Who asks for something does not hear of a program that is too old, and does not wait for a long upgrade. */
+  const usable = async () => {
+    if (isUpgrading)
+      throw new LarderError('store_failed', 'the store is being upgraded', { retryAfterMs: 5000 });
+    try {
+      await ready();
+    } catch (error) {
       if (!(error instanceof LarderError) || error.code !== 'unsupported') throw error;
       throw new LarderError('store_failed', messageOf(error), {
         cause: error,
         retryAfterMs: 60_000,
       });
-    });
+    }
+  };
   return {
     ready,
     open: (key) => usable().then(() => store.open(key)),
@@ -37,32 +61,60 @@ export function withFormat(store: Store): FormattedStore {
     stash: (key, source, record) => usable().then(() => store.stash(key, source, record)),
     readDocument: (key) => usable().then(() => store.readDocument(key)),
     writeDocument: (key, bytes) => usable().then(() => store.writeDocument(key, bytes)),
+    spoil: (key) => usable().then(() => store.spoil(key)),
+    isSpoiled: (key) => usable().then(() => store.isSpoiled(key)),
     delete: (key) => usable().then(() => store.delete(key)),
     list: (folder) => usable().then(() => store.list(folder)),
     check: () => usable().then(() => store.check()),
   };
 }
 
-async function checkFormat(store: Store): Promise<void> {
-  const document = await store.readDocument(KEY);
-  if (document === undefined) {
-    await store.writeDocument(KEY, Buffer.from(`${JSON.stringify({ format: FORMAT })}\n`));
-    return;
-  }
-  const format = formatOf(Buffer.from(document).toString());
-  if (format === FORMAT) return;
-  const what = format === undefined ? 'an unreadable format.json' : `format ${String(format)}`;
-  throw new LarderError(
-    'unsupported',
-    `The store has ${what}, and this Larder reads format ${String(FORMAT)}: run the version that wrote it, or give another LARDER_STORAGE_DIR or LARDER_S3_PREFIX.`,
-  );
+/** The format of a store; undefined for a new one. Throws LarderError `unsupported` where it cannot be read, and `store_failed`. */
+export async function readFormat(store: Pick<Store, 'readDocument'>): Promise<number | undefined> {
+  const document = await store.readDocument(FORMAT_KEY);
+  if (document === undefined) return undefined;
+  const format = formatIn(Buffer.from(document).toString());
+  if (format === undefined || format < OLDEST) throw refusal('an unreadable format.json');
+  return format;
 }
 
-function formatOf(text: string): number | undefined {
+/** Throws LarderError `store_failed`. */
+export const writeFormat = (store: Pick<Store, 'writeDocument'>, format: number): Promise<void> =>
+  store.writeDocument(FORMAT_KEY, Buffer.from(`${JSON.stringify({ format })}\n`));
+
+function formatIn(text: string): number | undefined {
   try {
     const { format } = JSON.parse(text) as { format?: unknown };
-    return typeof format === 'number' ? format : undefined;
+    return typeof format === 'number' && Number.isInteger(format) ? format : undefined;
   } catch {
     return undefined;
   }
 }
+
+const newer = (format: number): LarderError => refusal(`format ${String(format)}`);
+
+/** Throws LarderError `unsupported` unless one store may be copied into the other, and `store_failed`. */
+export async function checkCopy(from: Store, to: Store): Promise<void> {
+  const format = await readFormat(from);
+  if (format === undefined)
+    throw new LarderError('unsupported', 'There is no store to be copied: it has no format.json.');
+  if (format > FORMAT) throw newer(format);
+  const there = await readFormat(to);
+  if (there === undefined || there === format) return;
+  throw new LarderError(
+    'unsupported',
+    `The store to copy into has format ${String(there)}, and the one that is copied format ${String(format)}: copy into an empty one, or upgrade the older one first.`,
+  );
+}
+
+const refusal = (what: string): LarderError =>
+  new LarderError(
+    'unsupported',
+    `The store has ${what}, and this Larder reads format ${String(FORMAT)}: run the version that wrote it, or give another LARDER_STORAGE_DIR or LARDER_S3_PREFIX.`,
+  );
+
+const older = (format: number): LarderError =>
+  new LarderError(
+    'unsupported',
+    `The store has format ${String(format)}, and this Larder writes format ${String(FORMAT)}: run larder migrate once, or set LARDER_MIGRATE=auto to have it upgraded at the start.`,
+  );

@@ -15,6 +15,13 @@ export function hot(store: Store): NearStore {
   });
   /** What was read before a deletion must not come back into memory after it. */
   let deletions = 0;
+  const forget = async (key: string, change: (key: string) => Promise<void>) => {
+    deletions++;
+    memory.delete(key);
+    await change(key);
+    deletions++;
+    memory.delete(key);
+  };
   return {
     async open(key) {
       const known = memory.get(key);
@@ -30,13 +37,9 @@ export function hot(store: Store): NearStore {
     stash: (key, source, record) => store.stash(key, source, record),
     readDocument: (key) => store.readDocument(key),
     writeDocument: (key, bytes) => store.writeDocument(key, bytes),
-    async delete(key) {
-      deletions++;
-      memory.delete(key);
-      await store.delete(key);
-      deletions++;
-      memory.delete(key);
-    },
+    spoil: (key) => forget(key, (one) => store.spoil(one)),
+    isSpoiled: (key) => store.isSpoiled(key),
+    delete: (key) => forget(key, (one) => store.delete(one)),
     list: (folder) => store.list(folder),
     check: () => store.check(),
     forgetAll(matches) {

@@ -115,6 +115,22 @@ export class S3Store implements Store {
     );
   }
 
+  /** The object stays as a stone with nothing in it: there is no other place to which a bucket moves one of any size. */
+  async spoil(key: string): Promise<void> {
+    await this.#bodies.hold(key);
+    await this.writeDocument(key, Buffer.alloc(0));
+  }
+
+  isSpoiled(key: string): Promise<boolean> {
+    return this.#call('open', async (signal) => {
+      const found = await this.#first(key, signal);
+      if (found === undefined) return false;
+      const { record, size, first } = found;
+      if (record?.size !== size) return true;
+      return size <= SMALL && hash('sha256', first) !== record.sha256;
+    });
+  }
+
   /** A reader of this process that has opened it can read on, as far as the server lets an answer end. */
   async delete(key: string): Promise<void> {
     await this.#bodies.hold(key);

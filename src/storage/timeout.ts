@@ -5,7 +5,7 @@ import type { Body, Store } from '../engine/ports.ts';
 export interface StoreTimeouts {
   /** One call, or one chunk of a body. */
   readonly call: number;
-  /** A whole stash, however large: nobody waits for it. */
+  /** A whole stash, however large, or a look at what may be spoiled: nobody waits for it. */
   readonly stash: number;
 }
 
@@ -24,6 +24,8 @@ export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store
     stash: (key, source, record) => inTime(store.stash(key, source, record), stash),
     readDocument: (key) => timely(store.readDocument(key)),
     writeDocument: (key, bytes) => timely(store.writeDocument(key, bytes)),
+    spoil: (key) => timely(store.spoil(key)),
+    isSpoiled: (key) => inTime(store.isSpoiled(key), stash),
     delete: (key) => timely(store.delete(key)),
     list: (folder) => timely(store.list(folder)),
     check: () => timely(store.check()),

@@ -148,6 +148,34 @@ export function storeContract(
       expect(bytes).toBe(large.length);
     });
 
+    it.each([
+      ['small', small],
+      ['large', large],
+    ])(
+      'has %s content no more that is spoiled, tells of it, and stores it anew',
+      async (_, bytes) => {
+        const { store, reopen } = await make();
+        expect(await store.isSpoiled(key)).toBe(false);
+        await store.stash(key, { bytes }, recordOf(bytes));
+        (await store.open(key))?.body.close();
+        expect(await store.isSpoiled(key)).toBe(false);
+        await store.spoil(key);
+        for (const one of [store, await reopen()]) {
+          expect(await one.open(key)).toBeUndefined();
+          expect(await one.record(key)).toBeUndefined();
+          expect(await one.isSpoiled(key)).toBe(true);
+          expect(await one.list('go/example.com/m/@v')).toEqual(['v1.0.0.zip']);
+        }
+        expect(await store.stash(key, { bytes }, recordOf(bytes))).toBe('stored');
+        expect((await read(store, key))?.equals(bytes)).toBe(true);
+        expect(await store.isSpoiled(key)).toBe(false);
+        await store.spoil(key);
+        await store.delete(key);
+        expect(await store.list('go/example.com/m/@v')).toEqual([]);
+        expect(await store.isSpoiled(key)).toBe(false);
+      },
+    );
+
     it('refuses names that leave it', async () => {
       const { store } = await make();
       await expect(store.open('../x')).rejects.toMatchObject({ code: 'invalid' });

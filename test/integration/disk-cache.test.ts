@@ -35,6 +35,8 @@ function counting(store: Store) {
     stash: (key, source, record) => store.stash(key, source, record),
     readDocument: (key) => store.readDocument(key),
     writeDocument: (key, bytes) => store.writeDocument(key, bytes),
+    spoil: (key) => store.spoil(key),
+    isSpoiled: (key) => store.isSpoiled(key),
     delete: (key) => store.delete(key),
     list: (folder) => store.list(folder),
     check: () => store.check(),

@@ -60,6 +60,13 @@ it('does not know bytes with a broken record, and stores them anew', async () =>
   expect(await store.stash(key, { bytes }, record)).toBe('stored');
 });
 
+/** As on the disk, without its checksum. */
+async function markOf(file: string): Promise<object> {
+  const { sum, ...record } = JSON.parse(await readFile(file, 'utf8')) as { sum: string };
+  expect(sum).toMatch(/^[0-9a-f]{16}$/);
+  return record;
+}
+
 const largeBytes = Buffer.alloc(100_000, 'module');
 const largeRecord = { ...record, size: largeBytes.length, sha256: sha256(largeBytes) };
 
@@ -67,9 +74,9 @@ it('marks large content until it is synced', async () => {
   const { root, store } = await fileStore();
   await store.stash(key, { bytes: largeBytes }, largeRecord);
   const mark = path.join(root, `${key}.record`);
-  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual({ ...largeRecord, synced: false });
+  expect(await markOf(mark)).toEqual({ ...largeRecord, synced: false });
   await store.close();
-  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual(largeRecord);
+  expect(await markOf(mark)).toEqual(largeRecord);
 });
 
 it('hashes large content that may not have been synced before it knows it', async () => {
@@ -78,7 +85,7 @@ it('hashes large content that may not have been synced before it knows it', asyn
   const [file, mark] = [path.join(root, key), path.join(root, `${key}.record`)];
   const later = await reopen();
   expect(await later.record(key)).toEqual(largeRecord);
-  expect(JSON.parse(await readFile(mark, 'utf8'))).toEqual(largeRecord);
+  expect(await markOf(mark)).toEqual(largeRecord);
   await writeFile(mark, JSON.stringify({ ...largeRecord, synced: false }));
   await writeFile(file, Buffer.alloc(largeBytes.length));
   expect(await later.open(key)).toBeUndefined();
@@ -100,8 +107,48 @@ it.each([
     await spoil(path.join(root, key));
     expect(await store.open(key)).toBeUndefined();
     expect(await store.stash(key, { bytes: content }, known)).toBe('stored');
-    expect((await store.open(key))?.record).toEqual(known);
+    const stored = await store.open(key);
+    stored?.body.close();
+    expect(stored?.record).toEqual(known);
   }
+});
+
+it.each([
+  ['bytes of small content', bytes, record, ''],
+  ['bytes of large content', largeBytes, largeRecord, ''],
+  ['a record', bytes, record, '.record'],
+])('never gives out content of which a bit in %s is flipped', async (what, content, known, end) => {
+  const { root, store, reopen } = await fileStore();
+  await store.stash(key, { bytes: content }, known);
+  await store.close();
+  const file = path.join(root, key + end);
+  const before = await readFile(file);
+  // of large content whoever reads it is given what is there: it is verification that hashes it
+  const isLarge = what.includes('large');
+  for (let bit = 0; bit < (isLarge ? 8 : before.length * 8); bit++) {
+    const flipped = Buffer.from(before);
+    flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+    await writeFile(file, flipped);
+    const later = await reopen();
+    const stored = await later.open(key);
+    stored?.body.close();
+    expect([bit, stored !== undefined]).toEqual([bit, isLarge]);
+    expect([bit, await later.isSpoiled(key)]).toEqual([bit, !isLarge]);
+    if (isLarge) continue;
+    expect(await later.stash(key, { bytes: content }, known)).toBe('stored');
+    expect(await later.isSpoiled(key)).toBe(false);
+    await later.close();
+  }
+});
+
+it.each(['', undefined])('takes what a kill cut off for nothing: record %j', async (left) => {
+  const { root, store, reopen } = await fileStore();
+  await store.stash(key, { bytes }, record);
+  if (left === undefined) await unlink(path.join(root, `${key}.record`));
+  else await writeFile(path.join(root, `${key}.record`), left);
+  const later = await reopen();
+  expect(await later.open(key)).toBeUndefined();
+  expect(await later.isSpoiled(key)).toBe(false);
 });
 
 it('does not bring back what is deleted before it is synced', async () => {

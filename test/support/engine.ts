@@ -59,12 +59,14 @@ export async function bytesOf(
   return Buffer.concat(chunks);
 }
 
-type Operation = 'open' | 'record' | 'stash' | 'readDocument' | 'writeDocument' | 'delete';
+type Operation =
+  'open' | 'record' | 'stash' | 'readDocument' | 'writeDocument' | 'spoil' | 'delete';
 
 /** A store whose calls a test can hold back, refuse and count. */
 export class MemoryStore implements Store {
   readonly content = new Map<string, { record: ContentRecord; bytes: Uint8Array }>();
   readonly documents = new Map<string, Uint8Array>();
+  readonly spoiled = new Set<string>();
   /** Calls so far, as `operation key`. */
   readonly calls: string[] = [];
   readonly #refused = new Map<Operation, Error>();
@@ -111,6 +113,7 @@ export class MemoryStore implements Store {
     const bytes = 'bytes' in source ? Buffer.from(source.bytes) : await readFile(source.path);
     return this.#run('stash', key, () => {
       if (this.content.has(key)) return 'present';
+      this.spoiled.delete(key);
       this.content.set(key, { record, bytes });
       return 'stored';
     });
@@ -124,8 +127,19 @@ export class MemoryStore implements Store {
     return this.#run('writeDocument', key, () => void this.documents.set(key, bytes));
   }
 
+  spoil(key: string): Promise<void> {
+    return this.#run('spoil', key, () => {
+      if (this.content.delete(key)) this.spoiled.add(key);
+    });
+  }
+
+  isSpoiled(key: string): Promise<boolean> {
+    return Promise.resolve(this.spoiled.has(key));
+  }
+
   delete(key: string): Promise<void> {
     return this.#run('delete', key, () => {
+      this.spoiled.delete(key);
       this.content.delete(key);
       this.documents.delete(key);
     });
@@ -133,9 +147,9 @@ export class MemoryStore implements Store {
 
   list(folder: string): Promise<string[]> {
     this.calls.push(`list ${folder}`);
-    const below = [...this.content.keys(), ...this.documents.keys()]
-      .filter((key) => key.startsWith(`${folder}/`))
-      .map((key) => key.slice(folder.length + 1).replace(/\/.*/s, '/'));
+    const below = [...this.content.keys(), ...this.spoiled, ...this.documents.keys()]
+      .filter((key) => key.startsWith(folder === '' ? '' : `${folder}/`))
+      .map((key) => key.slice(folder === '' ? 0 : folder.length + 1).replace(/\/.*/s, '/'));
     return Promise.resolve([...new Set(below)].sort());
   }
 

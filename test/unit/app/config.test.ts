@@ -36,6 +36,7 @@ describe('defaults', () => {
       storage: 'file',
       storageDir: resolve('data'),
       spoolDir: resolve('data/.spool'),
+      migrate: 'manual',
       s3: undefined,
       redisUrl: undefined,
       redisPrefix: 'larder:',
