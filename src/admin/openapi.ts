@@ -152,6 +152,10 @@ export const openApi = {
     '/collect': started('Takes out what nobody owns any more, and answers past any use.', {
       dryRun: { type: 'boolean', default: false },
     }),
+    '/verify': started('Checks all that is stored, and what tells of it.', {
+      repair: { type: 'boolean', default: false },
+      sample: { type: 'integer', minimum: 1 },
+    }),
     '/jobs': {
       get: { summary: 'Jobs, the newest first.', responses: answers('jobs', list(job)) },
     },

@@ -3,7 +3,7 @@
 import { LocalLock } from '../coordination/local-lock.ts';
 import { RedisLock } from '../coordination/redis-lock.ts';
 import { parseRedisUrl } from '../coordination/redis-url.ts';
-import { RedisService } from '../coordination/redis.ts';
+import type { RedisService } from '../coordination/redis.ts';
 import type { Listener, Lock } from '../engine/ports.ts';
 import type { Config } from './config.ts';
 
@@ -29,7 +29,10 @@ export async function composeLock(
       warnings: () => [],
       close: () => undefined,
     };
-  const service = await RedisService.open({ target: parseRedisUrl(redisUrl), prefix, listener });
+  // read only where there is one, as its library takes some megabytes
+  const redis = await import('../coordination/redis.ts');
+  const target = parseRedisUrl(redisUrl);
+  const service = await redis.RedisService.open({ target, prefix, listener });
   return {
     lock: new RedisLock(service, leaseTimeMs, peer?.url),
     redis: service,

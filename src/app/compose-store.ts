@@ -9,7 +9,6 @@ import { FileStore } from '../storage/file.ts';
 import { lockFolder } from '../storage/folder-lock.ts';
 import { withFormat } from '../storage/format.ts';
 import { hot } from '../storage/hot.ts';
-import { S3Store } from '../storage/s3-store.ts';
 import { withTimeout } from '../storage/timeout.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -85,7 +84,7 @@ export async function composePlace(
     stash: deadline(config.fillTimeoutMs),
   };
   const opened = config.s3
-    ? bucket(config.s3, timeouts.call, listener)
+    ? await bucket(config.s3, timeouts.call, listener)
     : await folder(config.storageDir, listener);
   return { place: withTimeout(opened.place, timeouts), close: () => opened.close() };
 }
@@ -112,11 +111,13 @@ async function folder(root: string, listener: Pick<Required<Listener>, 'storeFai
   };
 }
 
-function bucket(
+/** Its library is read only where there is a bucket: it takes some megabytes. */
+async function bucket(
   { bucket: name, prefix, region, endpoint, forcePathStyle, credentials, redirect }: S3Settings,
   callTimeoutMs: number,
   listener: Pick<Required<Listener>, 'storeFailed'>,
 ) {
+  const { S3Store } = await import('../storage/s3-store.ts');
   const store = new S3Store({
     bucket: name,
     prefix,

@@ -5,7 +5,8 @@ import { randomUUID } from 'node:crypto';
 import type { Announcements, PurgeHandler, PurgeScope } from '../engine/purge-plan.ts';
 import { decodeScope, encodeScope } from './announced.ts';
 import type { LocalAnnouncements } from './local-announcements.ts';
-import { RedisAway, type RedisService } from './redis.ts';
+import { RedisAway } from './redis-away.ts';
+import type { RedisService } from './redis.ts';
 
 const AGAIN_MS = 500;
 /** Messages that wait for Redis; past it the oldest are left unsaid. */

@@ -2,7 +2,8 @@
 // then. Told once: who misses it has an answer until its time to live ends.
 
 import { randomUUID } from 'node:crypto';
-import { RedisAway, type RedisService } from './redis.ts';
+import { RedisAway } from './redis-away.ts';
+import type { RedisService } from './redis.ts';
 
 export class RedisExpiries {
   readonly #redis: RedisService;

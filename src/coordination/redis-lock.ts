@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Lease, LeaseRequest, Lock, Outcome } from '../engine/ports.ts';
 import { LocalLock } from './local-lock.ts';
-import { RedisAway, type RedisService } from './redis.ts';
+import { RedisAway } from './redis-away.ts';
+import type { RedisService } from './redis.ts';
 
 /** How long an outcome is kept for waiters, and for how long it is news to others. Milliseconds. */
 const KEPT_MS = 5000;

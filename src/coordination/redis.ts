@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster, Redis } from 'ioredis';
 import { messageOf } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
+import { RedisAway } from './redis-away.ts';
 import { SCRIPTS } from './redis-scripts.ts';
 import type { RedisTarget } from './redis-url.ts';
 
@@ -25,9 +26,6 @@ export interface RedisParts {
   readonly prefix: string;
   readonly listener: Pick<Required<Listener>, 'lockService'>;
 }
-
-/** Redis did not answer, or not in time, or refused. */
-export class RedisAway extends Error {}
 
 export class RedisService {
   readonly prefix: string;

@@ -39,7 +39,7 @@ export interface Decision<R extends Rule> {
 }
 
 /** Decisions in memory. */
-const REMEMBERED = 50_000;
+const REMEMBERED = 10_000;
 
 export class Policy<Name, R extends Rule> {
   readonly #keyOf: (name: Name) => string;

@@ -26,7 +26,7 @@ export interface GoGateParts {
 }
 
 /** Versions in memory of which it is known when they were published. */
-const KNOWN = 100_000;
+const KNOWN = 20_000;
 /** Versions of one list of which that is found out side by side. */
 const SIDE_BY_SIDE = 16;
 

@@ -12,7 +12,7 @@ const ANSWER_MS = 10_000;
 /** Bytes of a reason. */
 const MAX_REASON = 16 * 1024;
 /** Answers in memory. */
-const REMEMBERED = 50_000;
+const REMEMBERED = 20_000;
 /** How long an answer holds, milliseconds: all files of a version come within it; a refusal may be taken back. */
 const ALLOWED_MS = 3_600_000;
 const REFUSED_MS = 60_000;

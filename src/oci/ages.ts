@@ -26,7 +26,7 @@ const MAX_DEPTH = 3;
 const MAX_CHILDREN = 256;
 const SIDE_BY_SIDE = 8;
 /** Manifests in memory. */
-const KNOWN = 50_000;
+const KNOWN = 10_000;
 
 export interface ImageAgesParts {
   readonly pull: PullThrough;

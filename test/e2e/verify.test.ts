@@ -50,7 +50,16 @@ async function filled() {
   await larder.stop();
   const env: Settings = { LARDER_STORAGE_DIR: dir, ...offline };
   const run = (...args: string[]) => runLarder(args, { env });
-  return { dir, below, env, run, version, image, restart: () => startLarderProcess(settings) };
+  return {
+    dir,
+    below,
+    env,
+    run,
+    version,
+    image,
+    restart: (more: Settings = {}) =>
+      startLarderProcess({ ...settings, env: { ...settings.env, ...more } }),
+  };
 }
 
 function flip(file: string): void {
@@ -61,6 +70,32 @@ function flip(file: string): void {
 }
 
 describe('larder verify', () => {
+  test('asks a server, which goes on serving', async () => {
+    const { dir, env, run, version, restart } = await filled();
+    expect(await run('verify', 'something')).toMatchObject({ code: 2 });
+    const larder = await restart({ LARDER_ADMIN_TOKEN: 'secret' });
+    // the folder is the server's
+    expect(await run('verify', '--json')).toMatchObject({ code: 2 });
+    flip(path.join(dir, `go${filePath(version, 'zip')}`));
+    const asked = (...more: string[]) =>
+      runLarder(['verify', '--json', '--server', larder.base, ...more], {
+        env: { ...env, LARDER_ADMIN_TOKEN: 'secret' },
+      });
+    const found = await asked();
+    expect(found).toMatchObject({ code: 1 });
+    expect(resultOf(found).corrupt).toEqual(['go:example.com/m@v1.0.0']);
+    const repaired = await asked('--repair');
+    expect(repaired).toMatchObject({ code: 0 });
+    expectBytes(await request(larder.base, filePath(version, 'zip')), version.zip);
+    expect(resultOf(await asked())).toMatchObject({ corrupt: [] });
+    const wrong = await request(larder.base, '/admin/verify', {
+      method: 'POST',
+      headers: { authorization: 'Bearer secret' },
+      body: '{"sample":0}',
+    });
+    expect(wrong.status).toBe(400);
+  });
+
   test('finds nothing wrong, then the very things that are, and repairs them', async () => {
     const { dir, below, run, version, image, restart } = await filled();
     const sound = await run('verify', '--json');

@@ -21,6 +21,10 @@ export function adminParts(store: MemoryStore) {
     jobs: new Jobs(() => undefined),
     kinds: {
       collect: { members: { dryRun: 'boolean' as const }, work: () => () => Promise.resolve({}) },
+      verify: {
+        members: { repair: 'boolean' as const, sample: 'number' as const },
+        work: () => () => Promise.resolve({}),
+      },
     },
     fills: { progress: () => [] },
     size: new StoreSize(),
