@@ -37,8 +37,8 @@ const oldestNode = [22, 19] as const;
 /** Threads for files and names: with Node's 4, a few writers that wait for the disk would hold up every reader. */
 const threads = 16;
 
-/** Those that work on the store, and end by themselves or by a signal. */
-const verbs = new Map([
+/** Those that work on the store. */
+const verbs = new Map<string, () => Promise<Verb>>([
   ['purge', async () => (await import('./cli/purge.ts')).purgeVerb],
   ['collect', async () => (await import('./cli/collect.ts')).collectVerb],
   ['verify', async () => (await import('./cli/verify.ts')).verifyVerb],
@@ -52,8 +52,8 @@ async function main(args: string[]): Promise<number> {
   if (old !== undefined) return usedWrongly(old);
   const [word = '', ...rest] = args;
   if (word === 'rules') return rules(rest);
-  const load = verbs.get(word);
-  if (load) return verb(load, rest);
+  const found = verbs.get(word);
+  if (found) return verb(found, rest);
   const command = parse(args);
   if (typeof command !== 'string') return usedWrongly(command.problem);
   if (command === 'help') return say(usage);
@@ -103,6 +103,7 @@ function widenThreadPool(): void {
   process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
 }
 
+/** A verb that works on the store, and ends by itself or by a signal. */
 async function verb(load: () => Promise<Verb>, args: string[]): Promise<number> {
   widenThreadPool();
   const { openTerminal } = await import('./cli/terminal.ts');
@@ -111,10 +112,9 @@ async function verb(load: () => Promise<Verb>, args: string[]): Promise<number> 
     stopping.abort(new Error(`stopped by ${signal}`));
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop);
+  const run = await load();
   try {
-    return await (
-      await load()
-    )(args, openTerminal(process), stopping.signal);
+    return await run(args, openTerminal(process), stopping.signal);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
     process.stderr.write('stopped; what was done until then stays done\n');

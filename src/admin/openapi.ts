@@ -152,7 +152,7 @@ export const openApi = {
     '/collect': started('Takes out what nobody owns any more, and answers past any use.', {
       dryRun: { type: 'boolean', default: false },
     }),
-    '/verify': started('Checks all that is stored, and what tells of it.', {
+    '/verify': started('Checks all that is stored, or so many pieces of content of it.', {
       repair: { type: 'boolean', default: false },
       sample: { type: 'integer', minimum: 1 },
     }),

@@ -1,11 +1,11 @@
 // Two stores at once, for a copy from one to the other.
 
+import { messageOf } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import { parseGoPath } from '../go/names.ts';
 import { copyStore, type CopyResult } from '../references/copy.ts';
 import type { Progress } from '../references/jobs.ts';
 import { checkCopy, FORMAT_KEY } from '../storage/format.ts';
-import { listenerOf } from './compose-alone.ts';
 import { composePlace, prepareFolder } from './compose-store.ts';
 import { loadConfig, type Checks, type Config } from './config.ts';
 import { ConfigError } from './start-error.ts';
@@ -35,14 +35,18 @@ export function loadBothStores(
   return { from: only(source), to: only(target) };
 }
 
-/** `said`: as of `composeAlone`. Throws as `copyStore` does, StartError, and LarderError `unsupported` for formats that differ. */
+/** `said` is told, as a sentence, of what went wrong and stops nothing. Throws as `copyStore` does, StartError, and LarderError `unsupported` for formats that differ. */
 export async function copyBetween(
   configs: BothStores,
   said: (sentence: string) => void,
   signal: AbortSignal,
   onProgress: (progress: Progress) => void,
 ): Promise<CopyResult> {
-  const listener = listenerOf(said);
+  const listener = {
+    storeFailed: ({ error }: { error: unknown }) => {
+      said(messageOf(error));
+    },
+  };
   const from = await composePlace(configs.from, listener);
   try {
     const to = await composePlace(configs.to, listener);

@@ -21,7 +21,13 @@ export function composeAdmin(
   { adminToken: token, collectIntervalMs, keepsAll }: Config,
   logger: Logger,
   { purger, collector, verifier, purgeables }: Upkeep,
-  parts: Omit<AdminParts, keyof Upkeep | 'token' | 'jobs' | 'kinds' | 'audit' | 'requestId'>,
+  {
+    recount,
+    ...parts
+  }: Omit<AdminParts, keyof Upkeep | 'token' | 'jobs' | 'kinds' | 'audit' | 'requestId'> & {
+    /** Sets the size of the store right. Throws as a job's work does. */
+    readonly recount: (signal: AbortSignal) => Promise<void>;
+  },
 ): ComposedAdmin {
   const jobs = new Jobs((error) => {
     logger.error({ err: error }, 'a job failed by a mistake of Larder');
@@ -38,12 +44,15 @@ export function composeAdmin(
       members: { repair: 'boolean', sample: 'number' },
       work:
         ({ repair, sample }) =>
-        (signal, progress) => {
-          const options = {
-            repair: repair === true,
-            ...(typeof sample === 'number' && { sample }),
-          };
-          return verifier.run(options, signal, progress);
+        async (signal, progress) => {
+          const wanted = typeof sample === 'number' ? { sample } : {};
+          const result = await verifier.run(
+            { repair: repair === true, ...wanted },
+            signal,
+            progress,
+          );
+          if (sample === undefined) await recount(signal);
+          return result;
         },
     },
   };

@@ -55,6 +55,8 @@ export interface EvictionParts extends Pick<EvictorParts, 'purger' | 'isFilled' 
 }
 
 export interface ComposedEviction {
+  /** Counts the store anew. Throws LarderError `store_failed`, and the signal's reason. */
+  recount(signal: AbortSignal): Promise<void>;
   /** Nothing is evicted any more. To be called while purges can still be carried out. */
   stop(): Promise<void>;
   /** Tells what was seen until now. To be called when nothing is stored any more. */
@@ -99,6 +101,7 @@ export function composeEviction(
     evictor?.poke();
   };
   return {
+    recount: (signal) => tally.recount(contentsOf(holdings), signal),
     async stop() {
       closing.abort(new Error('the server is stopping'));
       await evictor?.close();

@@ -6,9 +6,6 @@ import { upgrade } from '../references/upgrade.ts';
 import { restoreEdges } from '../references/verify.ts';
 import { FORMAT, readFormat, writeFormat } from '../storage/format.ts';
 
-/** The format of this version. */
-export { FORMAT };
-
 /** Has a store upgraded, under a lease. The result and what it throws are those of `upgrade`. */
 export const upgraderBy =
   (lock: Lock, signal: AbortSignal) =>

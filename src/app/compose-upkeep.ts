@@ -7,18 +7,19 @@ import type { Announcements, Purgeable } from '../engine/purge-plan.ts';
 import { ANSWERS as GO_ANSWERS } from '../go/names.ts';
 import { goPurgeable } from '../go/purge.ts';
 import type { TreeList } from '../go/tree-list.ts';
+import { goVerifiable } from '../go/verify.ts';
 import type { ZipChecker } from '../go/zip-checker.ts';
 import { OciSweeper } from '../oci/collect.ts';
 import { LISTS as OCI_ANSWERS } from '../oci/keys.ts';
 import type { Links } from '../oci/links.ts';
 import { ociPurgeable } from '../oci/purge.ts';
+import { ociVerifiable } from '../oci/verify.ts';
 import { OciUpstreams, parseOciUpstreams } from '../oci/upstreams.ts';
 import { Collector } from '../references/collect.ts';
 import { ExpiredAnswers } from '../references/expired-answers.ts';
 import type { Pins } from '../references/pins.ts';
 import { Purger } from '../references/purge.ts';
-import type { Verifier } from '../references/verify.ts';
-import { composeVerifier } from './compose-verify.ts';
+import { Verifier } from '../references/verify.ts';
 import type { Config } from './config.ts';
 
 export interface UpkeepParts {
@@ -29,11 +30,11 @@ export interface UpkeepParts {
   readonly lock: Lock;
   readonly announcements: Announcements;
   readonly treeList: TreeList;
-  readonly zips: ZipChecker;
   readonly links: Links;
   readonly pins: Pins;
   /** As of PurgerParts. */
   readonly removed?: (key: string, bytes: number) => void;
+  readonly zips: ZipChecker;
 }
 
 export interface Upkeep {
@@ -45,7 +46,7 @@ export interface Upkeep {
 }
 
 export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
-  const { store, place, answers, lock, announcements, treeList, zips, links, pins, removed } =
+  const { store, place, answers, lock, announcements, treeList, links, pins, removed, zips } =
     parts;
   const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
   // who asks no upstream serves what it has, however old
@@ -72,17 +73,21 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     keepsAll: config.keepsAll,
     now: systemClock.now,
   });
+  const verifier = new Verifier({
+    store: place,
+    lock,
+    announcements,
+    rooms: [
+      goVerifiable({ store: place, treeList, zips, spoolDir: config.spoolDir }),
+      ociVerifiable(place),
+    ],
+    clock: systemClock,
+    ...(removed && { removed }),
+  });
   return {
     purger,
     collector,
-    verifier: composeVerifier({
-      store: place,
-      lock,
-      announcements,
-      treeList,
-      zips,
-      spoolDir: config.spoolDir,
-    }),
+    verifier,
     purgeables: {
       go: (text) => goPurgeable({ store, treeList }, text),
       oci: (text) => ociPurgeable({ store, answers, upstreams }, text),

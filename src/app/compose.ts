@@ -249,22 +249,12 @@ export async function compose(
     lock,
     announcements,
     treeList,
-    zips,
     links: oci.links,
     pins,
+    zips,
     removed: (key, bytes) => {
       listener.removed({ key, bytes });
     },
-  });
-  const admin = composeAdmin(config, logger, upkeep, {
-    holdings,
-    lastUse: watched.lastUse,
-    pins,
-    fills,
-    size: watched.size,
-    maxBytes: config.maxSize,
-    traffic: () => metrics.traffic(),
-    now: clock.now,
   });
   const eviction = composeEviction(config, {
     watched,
@@ -277,6 +267,17 @@ export async function compose(
     lock,
     listener,
     logger,
+  });
+  const admin = composeAdmin(config, logger, upkeep, {
+    holdings,
+    lastUse: watched.lastUse,
+    pins,
+    fills,
+    size: watched.size,
+    maxBytes: config.maxSize,
+    traffic: () => metrics.traffic(),
+    now: clock.now,
+    recount: (signal) => eviction.recount(signal),
   });
   const server = createServer({
     config,

@@ -37,8 +37,10 @@ export const collectVerb: Verb = (args, terminal, signal) =>
     const progress = terminal.progress.bind(terminal);
     const result =
       values.server === undefined
-        ? await withStore(terminal, signal, ({ collector }) =>
-            collector.run({ dryRun }, signal, progress),
+        ? await withStore(
+            terminal,
+            ({ collector }) => collector.run({ dryRun }, signal, progress),
+            signal,
           )
         : ((await adminOf(values.server).run(
             'collect',

@@ -58,12 +58,18 @@ export const purgeVerb: Verb = (args, terminal, signal) =>
     };
     const result =
       values.server === undefined
-        ? await withStore(terminal, signal, ({ purger, purgeables }) => {
-            const read = ({ protocol, text }: Name) => purgeables[protocol](text);
-            // none goes where one of them is no name
-            names.forEach(read);
-            return purge((name) => (dryRun ? purger.preview(read(name)) : purger.run(read(name))));
-          })
+        ? await withStore(
+            terminal,
+            ({ purger, purgeables }) => {
+              const read = ({ protocol, text }: Name) => purgeables[protocol](text);
+              // none goes where one of them is no name
+              names.forEach(read);
+              return purge((name) =>
+                dryRun ? purger.preview(read(name)) : purger.run(read(name)),
+              );
+            },
+            signal,
+          )
         : await purge(byServer(values.server, dryRun));
     if (values.json) terminal.say(JSON.stringify(result));
     else

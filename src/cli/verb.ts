@@ -2,7 +2,7 @@
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { composeAlone, type Alone } from '../app/compose-alone.ts';
-import { loadAdminToken, loadConfig } from '../app/config.ts';
+import { loadAdminToken, loadConfig, type Config } from '../app/config.ts';
 import { grammarChecks } from '../app/grammar-checks.ts';
 import { StartError } from '../app/start-error.ts';
 import { LarderError, messageOf } from '../engine/errors.ts';
@@ -14,16 +14,14 @@ export type ExitCode = 0 | 1 | 2;
 
 export type Verb = (args: string[], terminal: Terminal, signal: AbortSignal) => Promise<ExitCode>;
 
-/** Of verbs that take something out of the store. */
+/** Options that every verb has which works on the store. */
 const storeOptions = {
-  'dry-run': { type: 'boolean' },
   json: { type: 'boolean' },
   server: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
-export const storeUsage = `Options:
-  --dry-run     say what would go, and change nothing
+export const serverUsage = `\
   --json        the result as one line of JSON, the last one
   --server URL  ask this server; its token is LARDER_ADMIN_TOKEN, or in LARDER_ADMIN_TOKEN_FILE.
                 Without it the store is opened here, by the same settings as the server's;
@@ -31,16 +29,22 @@ export const storeUsage = `Options:
   -h, --help    show this
 `;
 
-/** Options of verbs that take something out of the store. Throws as `parseVerbArgs` does. */
-export const parseStoreArgs = (args: string[]) => parseVerbArgs(args, storeOptions);
+/** Of verbs that take something out. */
+export const storeUsage = `Options:
+  --dry-run     say what would go, and change nothing
+${serverUsage}`;
 
-/** Throws LarderError `invalid` for options that there are not. */
-export function parseVerbArgs<const T extends ParseArgsConfig['options']>(
+/** Of a verb that takes something out. Throws as `parseVerbArgs` does. */
+export const parseStoreArgs = (args: string[]) =>
+  parseVerbArgs(args, { 'dry-run': { type: 'boolean' } });
+
+/** `more`: options of the verb alone. Throws LarderError `invalid` for options that there are not. */
+export function parseVerbArgs<const T extends NonNullable<ParseArgsConfig['options']>>(
   args: string[],
-  options: T,
+  more: T,
 ) {
   try {
-    return parseArgs({ args, allowPositionals: true, options });
+    return parseArgs({ args, allowPositionals: true, options: { ...storeOptions, ...more } });
   } catch (error) {
     const [sentence = ''] = messageOf(error).split('. ');
     throw new LarderError('invalid', `${sentence}; --help lists the options`, { cause: error });
@@ -64,13 +68,17 @@ export async function ended(terminal: Terminal, run: () => Promise<ExitCode>): P
 
 export const adminOf = (server: string): AdminClient => new AdminClient(server, loadAdminToken());
 
-/** Opens the store for one piece of work. Throws StartError, LarderError, and what the work throws. */
+/**
+ * Opens the store for one piece of work; `signal` ends an upgrade of an older one, `changes` are made to the settings. Throws
+ * StartError, LarderError, and what the work throws.
+ */
 export async function withStore<T>(
   terminal: Terminal,
-  signal: AbortSignal,
   work: (alone: Alone) => Promise<T>,
-  config = loadConfig(undefined, grammarChecks),
+  signal: AbortSignal,
+  changes: Partial<Config> = {},
 ): Promise<T> {
+  const config = { ...loadConfig(undefined, grammarChecks), ...changes };
   const said = (sentence: string) => {
     terminal.tell(sentence);
   };

@@ -89,11 +89,7 @@ export function edgeRepository(document: Uint8Array, hash: string): RepositoryNa
 
 /** When an edge or a link was written, milliseconds since the epoch; undefined for what cannot be read. */
 export function edgeTime(document: Uint8Array): number | undefined {
-  try {
-    const json = JSON.parse(Buffer.from(document).toString()) as { time?: unknown } | null;
-    const time = typeof json?.time === 'string' ? Date.parse(json.time) : Number.NaN;
-    return Number.isNaN(time) ? undefined : time;
-  } catch {
-    return undefined;
-  }
+  const { time } = unseal(Buffer.from(document).toString(), [...MEMBERS, ...LINK_MEMBERS]) ?? {};
+  const ms = typeof time === 'string' ? Date.parse(time) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
 }

@@ -38,16 +38,6 @@ export async function* linkedDigests(
 export const tagsOf = (store: Lists, repository: RepositoryName): Promise<string[]> =>
   store.list(tagsFolder(repository));
 
-/** Digests that an edge may lead to. */
-export async function* edgedDigests(store: Lists): AsyncGenerator<Digest> {
-  for (const algorithm of foldersIn(await store.list(REFERENCES))) {
-    for (const hex of foldersIn(await store.list(`${REFERENCES}/${algorithm}`))) {
-      const digest = parseDigest(`${algorithm}:${hex}`);
-      if (digest) yield digest;
-    }
-  }
-}
-
 /** Digests whose bytes are stored. */
 export async function* storedDigests(store: Lists): AsyncGenerator<Digest> {
   for await (const { digests } of digestFolders(store)) yield* digests;
@@ -76,6 +66,16 @@ export async function digestsIn(store: Lists, folder: string): Promise<Digest[]>
   const [, , algorithm = ''] = folder.split('/');
   const found = (await store.list(folder)).map((hex) => parseDigest(`${algorithm}:${hex}`));
   return found.filter((digest) => digest !== undefined);
+}
+
+/** Digests that an edge may lead to. */
+export async function* edgedDigests(store: Lists): AsyncGenerator<Digest> {
+  for (const algorithm of foldersIn(await store.list(REFERENCES))) {
+    for (const hex of foldersIn(await store.list(`${REFERENCES}/${algorithm}`))) {
+      const digest = parseDigest(`${algorithm}:${hex}`);
+      if (digest) yield digest;
+    }
+  }
 }
 
 const REFERENCES = 'oci/references';

@@ -7,14 +7,13 @@ import type { Search, Sweeper } from '../engine/collection.ts';
 import type { Lease, Lock, Store } from '../engine/ports.ts';
 import type { Progress } from './jobs.ts';
 import type { Purger } from './purge.ts';
+import { REBUILDING } from './verify.ts';
 
 /** Names in a result. */
 const MAX_NAMES = 1000;
 const LEASE = 'collect';
 /** Longest wait for the lease: another replica's collection is waited for, and asked anew after. Milliseconds. */
 const LEASE_WAIT_MS = 60_000;
-/** While edges are being rebuilt this document is there. */
-const REBUILDING = 'references/rebuilding';
 /** When a collection last ended that was no dry run. */
 const COLLECTED = 'references/collected';
 

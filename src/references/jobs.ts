@@ -18,6 +18,9 @@ export interface Progress {
 /** What a job does. Ends soon after the signal aborts, by throwing its reason. */
 export type Work<R> = (signal: AbortSignal, progress: (now: Progress) => void) => Promise<R>;
 
+/** The reason of the signal of a job that somebody has cancelled. */
+export const CANCELLED = new LarderError('overloaded', 'the job was cancelled');
+
 /** As the admin API shows it. */
 export interface Job {
   readonly id: string;
@@ -99,14 +102,15 @@ export class Jobs {
   cancel(id: string): boolean {
     const entry = this.#entries.get(id);
     if (entry?.job.state !== 'running') return false;
-    entry.cancelling.abort(new LarderError('overloaded', 'the job was cancelled'));
+    entry.cancelling.abort(CANCELLED);
     return true;
   }
 
-  /** Cancels all; none can be started any more. Resolves when all have ended. */
+  /** Ends all; none can be started any more. Resolves when all have ended. */
   async close(): Promise<void> {
     this.#closing = true;
-    for (const id of this.#entries.keys()) this.cancel(id);
+    const stopping = new LarderError('overloaded', 'the server is stopping');
+    for (const { cancelling } of this.#entries.values()) cancelling.abort(stopping);
     await Promise.all(this.#tails.values());
   }
 

@@ -1,15 +1,10 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Lease, Lock } from '../engine/ports.ts';
 
-interface Wanted {
-  readonly key: string;
-  readonly scope: string;
-}
-
-/** The lease of a key, whatever the work before it told. Throws the signal's reason, and what the lock service throws. */
+/** Waits its turn, whatever those before told. Throws the signal's reason when it aborts. */
 export async function leaseOf(
   lock: Lock,
-  { key, scope }: Wanted,
+  { key, scope }: { key: string; scope: string },
   signal: AbortSignal,
 ): Promise<Lease> {
   for (;;) {
@@ -20,19 +15,20 @@ export async function leaseOf(
   }
 }
 
-/** As `leaseOf`; undefined where its holder does not give it back in `waitMs` milliseconds. */
+/** Undefined where its holder does not give it back in time. Throws what the lock service throws. */
 export async function leaseWithin(
   lock: Lock,
-  { waitMs, ...wanted }: Wanted & { readonly waitMs: number },
+  { key, scope, waitMs }: { key: string; scope: string; waitMs: number },
 ): Promise<Lease | undefined> {
   const waiting = new AbortController();
   const timer = setTimeout(() => {
     waiting.abort(new Error('the lease was waited for too long'));
   }, waitMs);
+  const { signal } = waiting;
   try {
-    return await leaseOf(lock, wanted, waiting.signal);
+    return await leaseOf(lock, { key, scope }, signal);
   } catch (error) {
-    if (waiting.signal.aborted) return undefined;
+    if (signal.aborted) return undefined;
     throw error;
   } finally {
     clearTimeout(timer);

@@ -40,7 +40,7 @@ export async function upgrade(
   signal: AbortSignal,
 ): Promise<number[]> {
   const { store, lock, mark, steps } = parts;
-  const lease = await leaseOf(lock, { key: LEASE, scope: LEASE }, signal);
+  const lease = await leaseOf(lock, { key: LEASE, scope: 'upgrade' }, signal);
   const both = AbortSignal.any([signal, lease.lost]);
   try {
     const passed: number[] = [];

@@ -17,6 +17,8 @@ export interface ItemParts {
   readonly store: Store;
   readonly lock: Lock;
   readonly announcements: Pick<Announcements, 'announce'>;
+  /** Told of content that went, in bytes, as its record said. Never throws. */
+  readonly removed?: (key: string, bytes: number) => void;
 }
 
 /** `checked`: there was something to look at. `name`: of what was found wrong, and with `repair` mended. */
@@ -45,7 +47,9 @@ export async function lookAtContent(
     // it may have been stored anew meanwhile
     const now = await judge(store, item, signal);
     if (now !== 'wrong') return { checked: now === 'sound' };
+    const record = await store.record(key);
     await (repair ? store.delete(key) : store.spoil(key));
+    if (record) parts.removed?.(key, record.size);
   } finally {
     await lease?.release();
   }

@@ -7,11 +7,10 @@
 // far it has come: what was killed goes on there when the same is asked for within a day.
 
 import { mapBounded } from '../engine/bounded.ts';
-import { LarderError } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
 import { seal, unseal } from '../engine/seal.ts';
 import type { ContentItem, Verifiable, VerifyItem, VerifyPart } from '../engine/verify-plan.ts';
-import type { Progress } from './jobs.ts';
+import { CANCELLED, type Progress } from './jobs.ts';
 import { leaseOf } from './leases.ts';
 import {
   lookAtContent,
@@ -34,11 +33,6 @@ const MAX_NAMES = 10_000;
 
 /** While it is there edges are missing: nothing may be collected, or evicted for want of an owner. A document. */
 export const REBUILDING = 'references/rebuilding';
-/** The reason of a signal after which the same run goes on where it was, as it does after a kill. */
-export const INTERRUPTED = new LarderError(
-  'overloaded',
-  'Larder is being stopped; the verification goes on from here when it is asked for again',
-);
 const NOTE = 'references/verify';
 const NOTE_MEMBERS = ['repair', 'part', 'after', 'time', 'result'];
 
@@ -73,14 +67,14 @@ export class Verifier {
 
   /**
    * One at a time on all replicas; it waits its turn. Throws LarderError `store_failed`, and the signal's reason when it
-   * aborts: then it is given up, unless it is `INTERRUPTED`.
+   * aborts: after any but `CANCELLED` it goes on from there the next time, as it does after a kill.
    */
   async run(
     options: VerifyOptions,
     signal: AbortSignal,
     onProgress: (progress: Progress) => void = () => undefined,
   ): Promise<VerifyResult> {
-    const lease = await leaseOf(this.#parts.lock, { key: NOTE, scope: NOTE }, signal);
+    const lease = await leaseOf(this.#parts.lock, { key: NOTE, scope: 'verify' }, signal);
     try {
       const both = AbortSignal.any([signal, lease.lost]);
       const run = new Run(this.#parts, options.repair, both, onProgress);
@@ -160,7 +154,7 @@ class Run {
     try {
       await this.#goThrough();
     } catch (error) {
-      if (this.#signal.aborted && this.#signal.reason !== INTERRUPTED) await store.delete(NOTE);
+      if (this.#signal.reason === CANCELLED) await store.delete(NOTE);
       if (mark && !mark.wasNeeded && !this.#edgesChanged) await store.delete(REBUILDING);
       throw error;
     }

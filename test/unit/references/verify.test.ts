@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { edgeKey, repositoryHash } from '../../../src/oci/edges.ts';
 import { contentKey } from '../../../src/oci/keys.ts';
 import { ociVerifiable } from '../../../src/oci/verify.ts';
-import { INTERRUPTED, REBUILDING, restoreEdges } from '../../../src/references/verify.ts';
+import { CANCELLED } from '../../../src/references/jobs.ts';
+import { REBUILDING, restoreEdges } from '../../../src/references/verify.ts';
 import { beforeWrites } from '../../support/dying-store.ts';
 import { ManualClock, MemoryStore, never, sha256 } from '../../support/engine.ts';
 import { keepModule, seeded } from '../../support/filled-store.ts';
@@ -93,7 +94,7 @@ test('what is given up where nothing is missing leaves no mark', async () => {
   const { verifier } = verifierOf(store);
   const cancel = new AbortController();
   const cancelled = verifier.run({ repair: true }, cancel.signal, () => {
-    cancel.abort();
+    cancel.abort(CANCELLED);
   });
   await expect(cancelled).rejects.toThrow();
   expect([...store.documents.keys()].filter((key) => key.startsWith('references/'))).toEqual([]);
@@ -143,7 +144,7 @@ test.each(['interrupted', 'given up'])('what is %s goes on where it was, or not'
   const stopped = verifier.run({ repair: false }, stop.signal, ({ done, total }) => {
     expect(total).toBe(1000);
     clock.advance(6000);
-    if (done >= 512) stop.abort(how === 'interrupted' ? INTERRUPTED : undefined);
+    if (done >= 512) stop.abort(how === 'interrupted' ? undefined : CANCELLED);
   });
   await expect(stopped).rejects.toThrow();
   store.calls.length = 0;
@@ -168,7 +169,7 @@ test('a note of another day, or of another kind of run, is of no use', async () 
     const stop = new AbortController();
     const stopped = verifier.run({ repair: false }, stop.signal, ({ done }) => {
       clock.advance(6000);
-      if (done >= 256) stop.abort(INTERRUPTED);
+      if (done >= 256) stop.abort();
     });
     await expect(stopped).rejects.toThrow();
     store.calls.length = 0;
