@@ -21,6 +21,8 @@ function setUp() {
   const held = new HeldImages();
   const { store } = held;
   const clock = new ManualClock();
+  // whatever is used is used after it was stored, which the clock of the machine tells
+  clock.advance(Date.now() + 86_400_000 - clock.now());
   const lock = new LocalLock();
   const { listener, events } = recorder();
   const lastUse = new LastUse(clock, ociUsedAs);
