@@ -81,7 +81,10 @@ export function composeEviction(
   const isLimited =
     !config.keepsAll && (limits.maxBytes !== undefined || limits.maxAgeMs !== undefined);
   const evictor = isLimited
-    ? new Evictor({ ...parts, holdings, lastUse, size, tally, lock, clock, listener }, limits)
+    ? new Evictor(
+        { ...parts, store, holdings, lastUse, size, tally, lock, clock, listener },
+        limits,
+      )
     : undefined;
   const closing = new AbortController();
   const begin = async () => {

@@ -7,7 +7,7 @@ import type { Search, Sweeper } from '../engine/collection.ts';
 import type { Lease, Lock, Store } from '../engine/ports.ts';
 import type { Progress } from './jobs.ts';
 import type { Purger } from './purge.ts';
-import { REBUILDING } from './verify.ts';
+import { isRebuilding } from './verify.ts';
 
 /** Names in a result. */
 const MAX_NAMES = 1000;
@@ -66,7 +66,7 @@ export class Collector {
     const lease = await this.#lease(signal);
     if (lease === undefined) return nothing('another replica is collecting');
     try {
-      if (await this.#isRebuilding())
+      if (await isRebuilding(store))
         return nothing('the references are being rebuilt: nothing is collected until that is done');
       if (options.dueMs !== undefined && !(await this.isDue(options.dueMs)))
         return nothing('another replica has just collected');
@@ -88,16 +88,12 @@ export class Collector {
     return since === undefined || Math.abs(this.#parts.now() - since) >= intervalMs;
   }
 
-  async #isRebuilding(): Promise<boolean> {
-    return (await this.#parts.store.readDocument(REBUILDING)) !== undefined;
-  }
-
   async #collect(
     { dryRun }: CollectOptions,
     signal: AbortSignal,
     progress: (now: Progress) => void,
   ): Promise<CollectResult> {
-    const { sweepers, graceMs, now } = this.#parts;
+    const { store, sweepers, graceMs, now } = this.#parts;
     const steps = { done: 0, total: 0 };
     const search: Search = {
       now: now(),
@@ -118,7 +114,7 @@ export class Collector {
       for await (const orphans of sweeper.orphans(search)) {
         signal.throwIfAborted();
         // a rebuild that began meanwhile has taken edges away
-        if (!dryRun && (await this.#isRebuilding())) return tally;
+        if (!dryRun && (await isRebuilding(store))) return tally;
         const { names, freedBytes } = dryRun ? orphans.found : await this.#carryOut(orphans);
         tally.count += names.length;
         tally.freedBytes += freedBytes;

@@ -5,7 +5,7 @@
 
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Holdings } from '../engine/holdings.ts';
-import type { Clock, Lease, Lock, Listener } from '../engine/ports.ts';
+import type { Clock, Lease, Lock, Listener, Store } from '../engine/ports.ts';
 import type { PurgePlan } from '../engine/purge-plan.ts';
 import { Candidates, type Candidate } from './candidates.ts';
 import type { LastUse } from './last-use.ts';
@@ -14,6 +14,7 @@ import type { Pins } from './pins.ts';
 import type { Evictable, Purger } from './purge.ts';
 import type { StoreSize } from './store-size.ts';
 import type { Tally } from './tally.ts';
+import { isRebuilding } from './verify.ts';
 
 /** To how much of the limit the store is brought down. */
 const LOW_WATER = 0.95;
@@ -29,6 +30,8 @@ const LOOK_MS = 30_000;
 const HEARD_MS = 10_000;
 
 export interface EvictorParts {
+  /** Without a memory. */
+  readonly store: Pick<Store, 'readDocument'>;
   readonly holdings: readonly Holdings[];
   readonly lastUse: LastUse;
   readonly size: StoreSize;
@@ -139,6 +142,11 @@ export class Evictor {
       if (countedAt === undefined || clock.now() - countedAt >= this.#limits.intervalMs)
         await tally.recount(contentsOf(holdings), signal);
       this.#candidates.clear();
+    }
+    // who owns what is not known for certain then
+    if (await isRebuilding(this.#parts.store)) {
+      this.#hold();
+      return;
     }
     const target = (this.#limits.maxBytes ?? Infinity) * LOW_WATER;
     const isReclaiming = this.#isTooLarge();

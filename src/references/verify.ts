@@ -7,7 +7,7 @@
 // far it has come: what was killed goes on there when the same is asked for within a day.
 
 import { mapBounded } from '../engine/bounded.ts';
-import type { Clock } from '../engine/ports.ts';
+import type { Clock, Store } from '../engine/ports.ts';
 import { seal, unseal } from '../engine/seal.ts';
 import type { ContentItem, Verifiable, VerifyItem, VerifyPart } from '../engine/verify-plan.ts';
 import { CANCELLED, type Progress } from './jobs.ts';
@@ -33,6 +33,11 @@ const MAX_NAMES = 10_000;
 
 /** While it is there edges are missing: nothing may be collected, or evicted for want of an owner. A document. */
 export const REBUILDING = 'references/rebuilding';
+
+/** Throws LarderError `store_failed`. */
+export const isRebuilding = async (store: Pick<Store, 'readDocument'>): Promise<boolean> =>
+  (await store.readDocument(REBUILDING)) !== undefined;
+
 const NOTE = 'references/verify';
 const NOTE_MEMBERS = ['repair', 'part', 'after', 'time', 'result'];
 
@@ -166,7 +171,7 @@ class Run {
   /** Nothing is collected while edges may be missing. */
   async #mark(): Promise<{ wasNeeded: boolean }> {
     const { store, rooms, clock } = this.#parts;
-    let wasNeeded = (await store.readDocument(REBUILDING)) !== undefined;
+    let wasNeeded = await isRebuilding(store);
     for (const room of rooms) wasNeeded ||= (await room.hasLostOwners?.()) === true;
     const time = new Date(clock.now()).toISOString();
     await store.writeDocument(REBUILDING, Buffer.from(seal({ time })));

@@ -97,7 +97,7 @@ export class HeldUnits {
     const holdings = [this.keys];
     const { tally } = this;
     this.evictor = new Evictor(
-      { holdings, lastUse, size, tally, pins, purger, isFilled, lock, clock, listener },
+      { store, holdings, lastUse, size, tally, pins, purger, isFilled, lock, clock, listener },
       { maxBytes: undefined, maxAgeMs: undefined, intervalMs: Infinity, ...limits },
     );
   }

@@ -40,7 +40,19 @@ function setUp() {
   const purger = new Purger({ store, lock, announcements, removed });
   const holdings = [new OciHoldings({ store, upstreams: { has: () => false } })];
   const isFilled = () => false;
-  const parts = { holdings, lastUse, size, tally, pins, purger, isFilled, lock, clock, listener };
+  const parts = {
+    store,
+    holdings,
+    lastUse,
+    size,
+    tally,
+    pins,
+    purger,
+    isFilled,
+    lock,
+    clock,
+    listener,
+  };
   const evictor = new Evictor(parts, { maxBytes: 1, maxAgeMs: undefined, intervalMs: Infinity });
   const run = async () => {
     clock.advance(3_600_000);

@@ -33,6 +33,19 @@ describe('a store that grows past its limit', () => {
     ]);
   });
 
+  test('loses nothing while it is not known who owns what', async () => {
+    const units = await filled(['a', 'b', 'c'], { limits: { maxBytes: 20 } });
+    expect(units.held).toEqual(['c']);
+    await units.store.writeDocument('references/rebuilding', Buffer.from('{}'));
+    await units.keep('d', 10);
+    await units.keep('e', 10);
+    expect(units.held).toEqual(['c', 'd', 'e']);
+    await units.store.delete('references/rebuilding');
+    units.clock.advance(MINUTE);
+    await units.keep('f', 10);
+    expect(units.held).toEqual(['f']);
+  });
+
   test('is not walked for each eviction', async () => {
     const units = await filled(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'], {
       limits: { maxBytes: 100 },
