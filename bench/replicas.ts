@@ -125,11 +125,13 @@ export async function benchReplicas(dir: string): Promise<string> {
   }
 }
 
+/** Until it comes out of the store: what is fetched while another one stores it is not kept near. */
 async function warm(server: Server, url: string): Promise<void> {
   const response = await fetch(server.base + url, { headers });
   const got = digestOf(Buffer.from(await response.arrayBuffer()));
   if (!response.ok || !url.endsWith(got))
     throw new Error(`${server.name} answers ${String(response.status)} with ${got} for ${url}`);
+  if (response.headers.get('x-larder-cache') !== 'hit') await warm(server, url);
 }
 
 async function signedPath(s3: Server, { digest }: MadeBlob): Promise<string> {
