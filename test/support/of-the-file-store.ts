@@ -14,6 +14,11 @@ const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
   'purged on the disk by tags: bytes freed are bytes gone': 'looks into the folder of the store',
   'a version of which a kill left the zip alone is completed of the same commit, also when its tag was moved':
     'takes files out of the folder of the store',
+  'by the API: what is told is what goes, on the disk too': 'looks into the folder of the store',
+  'on the command line: by the server, and without one': 'opens the folder of the store',
+  'larder purge: by the server, and without one': 'opens the folder of the store',
+  'larder verify': 'takes and changes files of the folder of the store',
+  'larder migrate': 'has a folder and a bucket of its own',
   'a folder as upstream, before version control; credentials of netrc for a proxy':
     'a bucket is no tree of files',
 };
