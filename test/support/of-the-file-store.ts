@@ -17,8 +17,6 @@ const OF_THE_FILE_STORE: Readonly<Record<string, string>> = {
   'by the API: what is told is what goes, on the disk too': 'looks into the folder of the store',
   'on the command line: by the server, and without one': 'opens the folder of the store',
   'larder purge: by the server, and without one': 'opens the folder of the store',
-  'larder verify': 'takes and changes files of the folder of the store',
-  'larder migrate': 'has a folder and a bucket of its own',
   'a folder as upstream, before version control; credentials of netrc for a proxy':
     'a bucket is no tree of files',
 };
