@@ -35,7 +35,10 @@ export function loadBothStores(
   return { from: only(source), to: only(target) };
 }
 
-/** `said` is told, as a sentence, of what went wrong and stops nothing. Throws as `copyStore` does, StartError, and LarderError `unsupported` for formats that differ. */
+/**
+ * `said` is told, as a sentence, of what went wrong and stops nothing. Throws as `copyStore` does, StartError, and LarderError
+ * `unsupported` for formats that differ.
+ */
 export async function copyBetween(
   configs: BothStores,
   said: (sentence: string) => void,

@@ -1,6 +1,7 @@
 // The store by itself, for a verb of the command line: no server, no upstream, the same settings.
 
 import { Answers } from '../engine/answers.ts';
+import { messageOf } from '../engine/errors.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock } from '../engine/ports.ts';
 import { within } from '../engine/purge-plan.ts';
@@ -24,8 +25,9 @@ export interface Alone extends Upkeep {
 }
 
 /**
- * `signal` ends an upgrade of an older store, where the settings want one. `said` is told, as a sentence, of what went wrong and stops nothing. Throws StartError where a server has the folder, or it
- * cannot be used, and LarderError where the store cannot be read.
+ * `signal` ends an upgrade of an older store, where the settings want one. `said` is told, as a sentence, of what went wrong
+ * and stops nothing. Throws StartError where a server has the folder, or it cannot be used, and LarderError where the store
+ * cannot be read.
  */
 export async function composeAlone(
   config: Config,
@@ -33,7 +35,7 @@ export async function composeAlone(
   signal: AbortSignal,
 ): Promise<Alone> {
   const failed = (error: unknown) => {
-    said(error instanceof Error ? error.message : String(error));
+    said(messageOf(error));
   };
   const listener = fanOut(
     [

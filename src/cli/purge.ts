@@ -1,7 +1,7 @@
 // `larder purge`: takes names out of the store, as POST /admin/purge does.
 
-import { LarderError } from '../engine/errors.ts';
 import type { PurgeResult } from '../references/purge.ts';
+import { parseName, type Name } from './names.ts';
 import {
   adminOf,
   bytesText,
@@ -27,11 +27,6 @@ Examples:
   larder purge --server http://larder:3000 --json go:example.com/m
 `;
 
-interface Name {
-  readonly protocol: 'go' | 'oci';
-  readonly text: string;
-}
-
 /** `args`: what stands behind `larder purge`. */
 export const purgeVerb: Verb = (args, terminal, signal) =>
   ended(terminal, async () => {
@@ -44,7 +39,7 @@ export const purgeVerb: Verb = (args, terminal, signal) =>
       terminal.tell(usage.trimEnd());
       return 2;
     }
-    const names = positionals.map(parse);
+    const names = positionals.map(parseName);
     const dryRun = values['dry-run'] === true;
     const purge = async (one: (name: Name) => Promise<PurgeResult>) => {
       const all: { purged: string[]; freedBytes: number } = { purged: [], freedBytes: 0 };
@@ -83,14 +78,4 @@ function byServer(server: string, dryRun: boolean) {
   const admin = adminOf(server);
   return async ({ protocol, text }: Name) =>
     (await admin.ask('POST', '/admin/purge', { [protocol]: text, dryRun })) as PurgeResult;
-}
-
-/** Throws LarderError `invalid`. */
-function parse(name: string): Name {
-  const [, protocol, text = ''] = /^(go|oci):(.+)$/s.exec(name) ?? [];
-  if (protocol === 'go' || protocol === 'oci') return { protocol, text };
-  throw new LarderError(
-    'invalid',
-    `${JSON.stringify(name)} is no name: write go: or oci: in front, as in go:example.com/m@v1.0.0`,
-  );
 }

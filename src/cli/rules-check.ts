@@ -9,6 +9,7 @@ import { LarderError, messageOf } from '../engine/errors.ts';
 import type { Decision, Mode, Rule } from '../engine/policy.ts';
 import { goPolicy, parseGoTarget, type GoPolicy } from '../go/rules.ts';
 import { ociPolicy, parseOciTarget, type OciPolicy } from '../oci/rules.ts';
+import { parseName } from './names.ts';
 
 const rulesUsage = `Usage: larder rules check FILE [--json] [NAME...]
 
@@ -84,24 +85,20 @@ function verdictsOf({ go, oci }: Rules, names: readonly string[]): Verdict[] {
   goRules.replace(go);
   ociRules.replace(oci);
   return names.map((name) => {
-    if (name.startsWith('go:')) return ofModule(goRules, name);
-    if (name.startsWith('oci:')) return ofImage(ociRules, name);
-    throw new LarderError(
-      'invalid',
-      `${JSON.stringify(name)} is no name: write go: or oci: in front, as in go:example.com/m@v1.0.0`,
-    );
+    const { protocol, text } = parseName(name);
+    return protocol === 'go' ? ofModule(goRules, name, text) : ofImage(ociRules, name, text);
   });
 }
 
-function ofModule(policy: GoPolicy, name: string): Verdict {
-  const target = parseGoTarget(name.slice('go:'.length));
+function ofModule(policy: GoPolicy, name: string, text: string): Verdict {
+  const target = parseGoTarget(text);
   const decision = policy.decide(target);
   const upstream = decision.rule?.upstream?.text.replace(/\/\/[^/|,\s]*@/g, '//***@');
   return verdict(name, decision, upstream, target.version === undefined);
 }
 
-function ofImage(policy: OciPolicy, name: string): Verdict {
-  const target = parseOciTarget(name.slice('oci:'.length));
+function ofImage(policy: OciPolicy, name: string, text: string): Verdict {
+  const target = parseOciTarget(text);
   const decision = policy.decide(target);
   return verdict(name, decision, decision.rule?.upstream?.href, target.tag === undefined);
 }

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Search, Sweeper } from '../engine/collection.ts';
 import type { Lease, Lock, Store } from '../engine/ports.ts';
 import type { Progress } from './jobs.ts';
+import { leaseOf } from './leases.ts';
 import type { Purger } from './purge.ts';
 import { isRebuilding } from './verify.ts';
 
@@ -135,15 +136,8 @@ export class Collector {
   async #lease(signal: AbortSignal): Promise<Lease | undefined> {
     const tooLong = AbortSignal.timeout(LEASE_WAIT_MS);
     try {
-      for (;;) {
-        const turn = await this.#parts.lock.acquire({
-          key: LEASE,
-          scope: LEASE,
-          signal: AbortSignal.any([signal, tooLong]),
-        });
-        // nobody gives it back with an outcome
-        if (!('kind' in turn)) return turn;
-      }
+      const both = AbortSignal.any([signal, tooLong]);
+      return await leaseOf(this.#parts.lock, { key: LEASE, scope: LEASE }, both);
     } catch (error) {
       signal.throwIfAborted();
       if (tooLong.aborted) return undefined;
