@@ -7,7 +7,7 @@ import { collect, type Collected } from '../support/collections.ts';
 import { request } from '../support/http.ts';
 import type { Image } from '../support/images.ts';
 import { runLarder } from '../support/larder.ts';
-import { startMirror, stored } from '../support/mirror.ts';
+import { pullAll, startMirror, stored } from '../support/mirror.ts';
 import { ADMIN, bytesHeld, purge } from '../support/purges.ts';
 import { eventually, filesBelow } from '../support/tmp.ts';
 
@@ -18,7 +18,7 @@ const name = 'oci:main.test/team/app';
 
 async function start(env: Readonly<Record<string, string>> = AT_ONCE) {
   const mirror = await startMirror({}, { ...ADMIN, ...env });
-  const { larder, get, settings } = mirror;
+  const { larder, settings } = mirror;
   const alone = {
     LARDER_STORAGE_DIR: larder.storageDir,
     LARDER_SPOOL_DIR: larder.spoolDir,
@@ -28,16 +28,8 @@ async function start(env: Readonly<Record<string, string>> = AT_ONCE) {
   };
   return {
     ...mirror,
-    /** Pulls it all, and waits until it is kept. */
-    pull: async (repository: string, reference: string, image: Image) => {
-      expect((await get(`${repository}/manifests/${reference}`)).status).toBe(200);
-      await stored(larder.base, `${repository}/manifests/${image.digest}`);
-      for (const { digest } of [image.config, ...image.layers]) {
-        const blob = `${repository}/blobs/${digest}`;
-        expect((await get(blob)).status).toBe(200);
-        await stored(larder.base, blob);
-      }
-    },
+    pull: (repository: string, reference: string, image: Image) =>
+      pullAll(larder.base, repository, reference, image),
     /** The command line, by the same settings. */
     run: (...args: string[]) => runLarder(args, { env: alone }),
   };

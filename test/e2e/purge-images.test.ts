@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
 import { client } from '../support/client.ts';
 import { imageIndex, type Image } from '../support/images.ts';
-import { asked, startMirror, stored } from '../support/mirror.ts';
+import { pullAll, asked, startMirror } from '../support/mirror.ts';
 import { ADMIN, bytesHeld, purge } from '../support/purges.ts';
 import { outcomeOf } from '../support/replies.ts';
 import { eventually } from '../support/tmp.ts';
@@ -18,16 +18,8 @@ async function start() {
   return {
     ...mirror,
     purge: (oci: string, dryRun = false) => purge(larder.base, { oci: `main.test/${oci}`, dryRun }),
-    /** Pulls it all, and waits until it is kept. */
-    pull: async (repository: string, reference: string, image: Image) => {
-      expect((await get(`${repository}/manifests/${reference}`)).status).toBe(200);
-      await stored(larder.base, `${repository}/manifests/${image.digest}`);
-      for (const { digest } of [image.config, ...image.layers]) {
-        const blob = `${repository}/blobs/${digest}`;
-        expect((await get(blob)).status).toBe(200);
-        await stored(larder.base, blob);
-      }
-    },
+    pull: (repository: string, reference: string, image: Image) =>
+      pullAll(larder.base, repository, reference, image),
     /** Whether it is answered out of the store, without a question to the registry. */
     held: async (paths: readonly string[]): Promise<boolean[]> => {
       const found: boolean[] = [];

@@ -3,6 +3,7 @@
 import { expect } from 'vitest';
 import type { Body } from './body.ts';
 import { request, type Reply, type RequestOptions } from './http.ts';
+import type { Image } from './images.ts';
 import { startLarderProcess } from './larder.ts';
 import { startRegistry, type Registry, type RegistryOptions } from './registry.ts';
 import { outcomeOf } from './replies.ts';
@@ -57,3 +58,19 @@ export const stored = (base: string, path: string): Promise<boolean> =>
     const reply = await request(base, `/v2/${path}`, { method: 'HEAD' });
     return outcomeOf(reply) === 'hit';
   });
+
+/** Pulls an image with all that it names, and waits until it is kept. */
+export async function pullAll(
+  base: string,
+  repository: string,
+  reference: string,
+  image: Image,
+): Promise<void> {
+  const get = (path: string) => request(base, `/v2/${repository}/${path}`);
+  expect((await get(`manifests/${reference}`)).status).toBe(200);
+  await stored(base, `${repository}/manifests/${image.digest}`);
+  for (const { digest } of [image.config, ...image.layers]) {
+    expect((await get(`blobs/${digest}`)).status).toBe(200);
+    await stored(base, `${repository}/blobs/${digest}`);
+  }
+}
