@@ -4,32 +4,13 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
-import { RedisExpiries } from '../coordination/redis-expiries.ts';
-import { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
-import { Failures } from '../engine/failures.ts';
-import { Fills } from '../engine/fills.ts';
 import { fanOut } from '../engine/listeners.ts';
-import { compilePrefixPatterns } from '../engine/path-patterns.ts';
 import { systemClock, type Clock, type Listener, type Lock, type Store } from '../engine/ports.ts';
-import { PullThrough } from '../engine/pull-through.ts';
 import { within } from '../engine/purge-plan.ts';
-import { Completion } from '../go/completion.ts';
 import { goDoor } from '../go/door.ts';
-import { VcsFetcher } from '../go/fetch-vcs.ts';
-import { VersionIndex } from '../go/index-feed.ts';
-import { MadeVersions } from '../go/made-versions.ts';
-import { parseGoPath } from '../go/names.ts';
 import { GoHoldings } from '../go/holdings.ts';
-import { goPlane } from '../go/routes.ts';
-import { Sources } from '../go/sources.ts';
-import { SumGate } from '../go/sum-gate.ts';
-import { SumdbRoutes } from '../go/sumdb-routes.ts';
-import { CachedSumdb } from '../go/sumdb-source.ts';
-import { SumdbClient } from '../go/sumdb/client.ts';
-import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { TreeList } from '../go/tree-list.ts';
-import type { UpstreamStep } from '../go/upstream-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
 import { UpstreamClient } from '../http/client.ts';
 import type { RequestContext } from '../http/context.ts';
@@ -43,21 +24,18 @@ import { composeAdmission } from './compose-admission.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
 import { composeAuth } from './compose-auth.ts';
 import { composeEviction, watchStore } from './compose-evict.ts';
+import { composeGo, composeGoUpstreams } from './compose-go.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
-import { composeRules, sourcesByRule } from './compose-rules.ts';
+import { composePull } from './compose-pull.ts';
+import { composeRules } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import { composeUpkeep } from './compose-upkeep.ts';
 import { upgraderBy } from './compose-upgrade.ts';
 import type { Config } from './config.ts';
-import { deadline } from './duration.ts';
-import { composeGoCommand, fetcherOf, goSteps, readSettingFile } from './go-fetchers.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
 import { readBuild } from './version.ts';
-
-/** How long past its time an answer of version control is served while go looks for a newer one, milliseconds. */
-const REFRESHED_BEHIND_MS = 5 * 60_000;
 
 export interface App {
   /** Does not listen yet. */
@@ -95,131 +73,26 @@ export async function compose(
   const userAgent = `larder/${readBuild().version}`;
   const client = new UpstreamClient({ userAgent, via, listener, offline: rules.offline });
   const admission = composeAdmission(config.admission, client, logger);
-  const failures = new Failures(clock, config.negativeTtlMs);
-  const fills = new Fills(
-    {
-      store,
-      lock,
-      peers,
-      listener,
-      admission,
-      spoolDir: config.spoolDir,
-      fillTimeoutMs: deadline(config.fillTimeoutMs),
-      now: clock.now,
-    },
-    failures,
-  );
-  metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
-  metrics.observeSize(() => watched.size.now?.bytes);
-  const answers = new Answers(store);
-  const expiries =
-    locks.redis &&
-    new RedisExpiries(locks.redis, (key) => {
-      answers.drop(key);
-    });
-  const pull = new PullThrough({
+  const { answers, fills, pull } = composePull(config, {
     store,
     lock,
-    answers,
-    fills,
-    failures,
+    peers,
     listener,
+    admission,
     clock,
+    redis: locks.redis,
     usage: watched.lastUse,
-    ...(expiries && { tellExpired: (key: string) => expiries.tell(key) }),
   });
+  metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
+  metrics.observeSize(() => watched.size.now?.bytes);
 
-  const timeouts = {
-    firstByteMs: deadline(config.go.firstByteTimeoutMs),
-    stallMs: deadline(config.stallTimeoutMs),
-  };
-  const isPrivate = compilePrefixPatterns(config.go.private.join(','));
-  const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
-  const exempt = (module: string, version: string) =>
-    isPrivate(module) ||
-    unlisted(module) ||
-    rules.go.decide({ module, version }).rule?.sumdb === false;
-  const { vcs } = config.go;
-  const netrc = readSettingFile('LARDER_NETRC', vcs.netrc);
-  readSettingFile('LARDER_GIT_CONFIG', vcs.gitConfig);
-  readSettingFile('LARDER_SSH_KEY_FILE', vcs.sshKeyFile);
-  readSettingFile('LARDER_SSH_KNOWN_HOSTS_FILE', vcs.sshKnownHostsFile);
-  const goCommand = await composeGoCommand(config);
-  const direct = new VcsFetcher(goCommand);
-  const sourcesBy = (steps: readonly UpstreamStep[]) =>
-    new Sources({
-      steps,
-      isPrivate,
-      fetcherOf: (url) => fetcherOf(url, { client, timeouts, netrc }),
-      direct,
-    });
-  const sources = sourcesBy(goSteps(config, logger, rules.needDirect));
-  const sourcesOf = sourcesByRule(rules.go, sources, sourcesBy);
-  const setting = parseSumdbSetting(config.go.sumdb);
-  let database: { name: string; client: SumdbClient; source: CachedSumdb } | undefined;
-  if (setting !== 'off') {
-    const source = new CachedSumdb({ setting, store, sources, client, timeouts, listener });
-    database = { name: setting.name, source, client: new SumdbClient(setting.key, source, source) };
-  }
+  const upstreams = await composeGoUpstreams(config, { client, rules, logger });
   const zips = new ZipChecker();
-  const sums = new SumGate({
-    database: database?.client,
-    policy: config.go.sumdbPolicy,
-    exempt,
-    listener,
-  });
-  const index = new VersionIndex(store, clock.now);
   const treeList = new TreeList(store);
-  const completion = new Completion({ store, pull, index, treeList });
-  after.stored = ({ key }) => {
-    const name = parseGoPath(key.replace(/^go/, ''));
-    if (name?.kind !== 'file') return;
-    completion.stored(name).catch((error: unknown) => {
-      listener.storeFailed({ key, operation: 'completion', error });
-    });
-  };
-  announcements.subscribe(async (scope) => {
-    const isPurged = within(scope);
-    storage.forgetAll(isPurged);
-    completion.forgetAll(isPurged);
-    if ([...scope.keys, ...scope.folders].some(isOfGo)) direct.forget();
-    await pull.forget(isPurged);
-  });
-  const quick = {
-    ttlMs: config.listTtlMs,
-    staleWhileRevalidateMs: 0,
-    staleIfErrorMs: config.staleIfErrorMs,
-  };
-  const slow = { ...quick, staleWhileRevalidateMs: REFRESHED_BEHIND_MS };
-  const freshness = (module: string) =>
-    sourcesOf({ module }).first(module) === direct.source ? slow : quick;
   const onMistake = (error: unknown, { requestId }: RequestContext) => {
     logger.error({ err: error, requestId }, 'a request failed by a mistake of Larder');
   };
-  const go = goPlane({
-    pull,
-    content: { pull, sourcesOf, zips, sums, admission, made: new MadeVersions(store) },
-    answers: { store, sourcesOf, freshness },
-    sumdb: new SumdbRoutes(database, rules.go, exempt),
-    index,
-    readAhead: config.go.readAhead,
-    policy: rules.go,
-    offline: rules.offline,
-    clock,
-    announcements,
-    via,
-    onMistake,
-  });
-  const readiness = () =>
-    storage.check().then(
-      () => ({ ready: true, reasons: [], warnings: locks.warnings() }),
-      (error: unknown) => ({
-        ready: false,
-        reasons: [messageOf(error)],
-        warnings: locks.warnings(),
-      }),
-    );
-  const oci = composeOci(config, {
+  const shared = {
     store,
     answers,
     pull,
@@ -230,12 +103,34 @@ export async function compose(
     rules,
     via,
     onMistake,
+  };
+  announcements.subscribe(async (scope) => {
+    const isPurged = within(scope);
+    storage.forgetAll(isPurged);
+    go.forget(scope);
+    await pull.forget(isPurged);
   });
+  const go = composeGo(config, { ...shared, admission, zips, treeList }, upstreams);
+  after.stored = ({ key }) => {
+    go.stored(key);
+  };
+  const readiness = () =>
+    storage.check().then(
+      () => ({ ready: true, reasons: [], warnings: locks.warnings() }),
+      (error: unknown) => ({
+        ready: false,
+        reasons: [messageOf(error)],
+        warnings: locks.warnings(),
+      }),
+    );
+  const oci = composeOci(config, shared);
   const auth =
     config.htpasswdFile === undefined
       ? undefined
       : composeAuth(config.htpasswdFile, logger, onMistake);
-  const planes = auth ? [auth.guard(go, goDoor), auth.guard(oci.plane, ociDoor)] : [go, oci.plane];
+  const planes = auth
+    ? [auth.guard(go.plane, goDoor), auth.guard(oci.plane, ociDoor)]
+    : [go.plane, oci.plane];
   if (config.peer) planes.push(peerPlane(config.peer.secret, (key) => fills.get(key)));
   const holdings = {
     modules: new GoHoldings({ store: storage.place, treeList }),
@@ -292,7 +187,7 @@ export async function compose(
     await eviction.stop();
     await admin.stop();
     pull.close();
-    await goCommand.close();
+    await upstreams.close();
     await client.close();
     await fills.settled();
     await oci.settled();
@@ -310,9 +205,6 @@ export async function compose(
   };
   return { server, reload, stop };
 }
-
-/** Of a module's answers, which go with each of its purges. */
-const isOfGo = (key: string): boolean => key.startsWith('answers/go/');
 
 /** Of an older store, where the settings say so. */
 function upgradeAtStart({ migrate }: Config, lock: Lock, logger: Logger) {

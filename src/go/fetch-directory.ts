@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { LarderError, messageOf } from '../engine/errors.ts';
 import type { Fetched } from '../engine/ports.ts';
 import type { GoFetcher } from './fetcher.ts';
+import { nothing } from './missing-file.ts';
 
 export class DirectoryFetcher implements GoFetcher {
   readonly source: string;
@@ -34,9 +35,4 @@ export class DirectoryFetcher implements GoFetcher {
     }
     throw new LarderError('not_found', `not found: ${this.source} has no ${path}`);
   }
-}
-
-function nothing(error: unknown): undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error;
 }

@@ -14,7 +14,7 @@ import {
   repositoryHash,
   type Owner,
 } from './edges.ts';
-import { linkKey, repositoryKey } from './keys.ts';
+import { contentKey, linkKey, repositoryKey } from './keys.ts';
 import { KnownLinks } from './known-links.ts';
 import {
   RepositoryView,
@@ -39,7 +39,7 @@ export interface LinksParts {
 
 /** Documents on their way. */
 interface Writing {
-  /** Of the links. */
+  /** Of the links, and of the bytes that they link: a purge that leaves another repository what it has waits for its links. */
   readonly keys: readonly string[];
   readonly repository: string;
   /** The later it began, the higher. */
@@ -111,7 +111,7 @@ export class Links {
     const owner: Owner = { kind: 'tag', tag };
     this.#known.link(repository, digest);
     this.#known.own(repository, digest, owner);
-    this.#write([key], repository, async () => {
+    this.#write(repository, [digest], async () => {
       const edge = edgeKey(digest, repositoryHash(repository), owner);
       const isThere = await this.#isThere(edge);
       if (!isLinked && !(isThere && (await this.#isThere(key)))) await this.#writeLink(key);
@@ -124,7 +124,7 @@ export class Links {
   granted(repository: RepositoryName, digest: Digest): void {
     const key = linkKey(repository, digest);
     this.#known.link(repository, digest);
-    this.#write([key], repository, async (turn) => {
+    this.#write(repository, [digest], async (turn) => {
       await this.#writeLink(key);
       await this.#ownStoredChildren(repository, digest);
       await this.#useUnlessOwned(repository, digest, turn);
@@ -137,7 +137,7 @@ export class Links {
     if (this.#known.ownsChildren(key)) return;
     // at once, so that those who read it beside write nothing
     this.#known.ownChildren(repository, digest);
-    this.#write([key], repository, () => this.#ownStoredChildren(repository, digest));
+    this.#write(repository, [digest], () => this.#ownStoredChildren(repository, digest));
   }
 
   /**
@@ -149,17 +149,17 @@ export class Links {
     const isLinked = this.#known.isLinked(key);
     if (isLinked && children === undefined && this.#known.isOwned(key)) return;
     this.#known.link(repository, digest);
-    const unlinked = new Set<string>();
+    const unlinked = new Map<string, Digest>();
     const owner: Owner = { kind: 'manifest', digest };
     if (children) this.#known.ownChildren(repository, digest);
     for (const child of children?.values() ?? []) {
       const childKey = linkKey(repository, child);
-      if (!this.#known.isLinked(childKey)) unlinked.add(childKey);
+      if (!this.#known.isLinked(childKey)) unlinked.set(childKey, child);
       this.#known.link(repository, child, child.size);
       // before any of their own fills ends
       this.#known.own(repository, child, owner);
     }
-    this.#write([key, ...unlinked], repository, async (turn) => {
+    this.#write(repository, [digest, ...unlinked.values()], async (turn) => {
       if (!isLinked) await this.#writeLink(key);
       if (children) await this.#writeChildren(repository, digest, children, unlinked);
       await this.#useUnlessOwned(repository, digest, turn);
@@ -192,7 +192,7 @@ export class Links {
     repository: RepositoryName,
     digest: Digest,
     children: Children,
-    unlinked: ReadonlySet<string>,
+    unlinked: ReadonlyMap<string, Digest>,
   ): Promise<void> {
     const hash = repositoryHash(repository);
     const write = async (child: Child) => {
@@ -219,7 +219,7 @@ export class Links {
     const owner: Owner = { kind: 'manifest', digest };
     for (const child of children.values()) this.#known.own(repository, child, owner);
     if (await this.#isThere(edgeKey(last, repositoryHash(repository), owner))) return;
-    await this.#writeChildren(repository, digest, children, new Set());
+    await this.#writeChildren(repository, digest, children, new Map());
   }
 
   async #useUnlessOwned(repository: RepositoryName, digest: Digest, turn: number): Promise<void> {
@@ -269,19 +269,23 @@ export class Links {
     return this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
   }
 
-  /** Where it fails, nothing of it is known. */
+  /** Of links to `digests`. Where it fails, nothing of it is known. */
   #write(
-    keys: readonly [string, ...string[]],
     repository: RepositoryName,
+    digests: readonly [Digest, ...Digest[]],
     run: (turn: number) => Promise<void>,
   ): void {
     const turn = this.#turns++;
+    const [first] = digests;
+    const links = digests.map((digest) => linkKey(repository, digest));
     const done = run(turn)
       .catch((error: unknown) => {
-        for (const key of keys) this.#known.drop(key);
-        this.#parts.listener.storeFailed({ key: keys[0], operation: 'link', error });
+        for (const key of links) this.#known.drop(key);
+        const key = linkKey(repository, first);
+        this.#parts.listener.storeFailed({ key, operation: 'link', error });
       })
       .finally(() => this.#writing.delete(writing));
+    const keys = [...links, ...digests.map(contentKey)];
     const writing = { keys, repository: repositoryKey(repository), turn, done };
     this.#writing.add(writing);
   }

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { LarderError } from '../../../src/engine/errors.ts';
 import { OciContentRequest } from '../../../src/oci/content.ts';
-import { digestText } from '../../../src/oci/digest.ts';
+import { digestText, type Digest } from '../../../src/oci/digest.ts';
 import type { RegistryFetcher } from '../../../src/oci/fetch-registry.ts';
-import { linkKey, referencesFolder } from '../../../src/oci/keys.ts';
+import { contentKey, linkKey, referencesFolder } from '../../../src/oci/keys.ts';
+import type { RepositoryName } from '../../../src/oci/upstreams.ts';
 import { never, sha256 } from '../../support/engine.ts';
 import {
   allOf,
@@ -188,19 +189,32 @@ describe('a purge', () => {
     expect(await held.links.has(repository, layer.digest)).toBe(false);
   });
 
-  test('waits for what was being written, so that it is found', async () => {
+  test.each([
+    ['a link', linkKey],
+    // another repository's, perhaps
+    ['bytes', (_repository: RepositoryName, digest: Digest) => contentKey(digest)],
+  ])('of %s waits for what was being written, so that it is found', async (_what, keyOf) => {
     const gate = held.store.hold('writeDocument');
     held.links.filled(repository, layer.digest, undefined);
     await gate.reached;
     let isOver = false;
-    const forgotten = held.links.forget((one) => one === linkKey(repository, layer.digest));
+    const forgotten = held.links.forget((one) => one === keyOf(repository, layer.digest));
     void Promise.race([forgotten, held.links.settled()]).then(() => (isOver = true));
     await settled();
     expect(isOver).toBe(false);
     gate.open();
     await forgotten;
     expect(owners(layer)).toEqual(['use']);
+  });
+
+  test('of a link forgets it also where it was written meanwhile', async () => {
+    const gate = held.store.hold('writeDocument');
+    held.links.filled(repository, layer.digest, undefined);
+    await gate.reached;
+    const forgotten = held.links.forget((one) => one === linkKey(repository, layer.digest));
     held.store.holdNoMore('writeDocument');
+    gate.open();
+    await forgotten;
     const before = held.store.calls.length;
     await held.links.has(repository, layer.digest);
     expect(held.store.calls.length).toBe(before + 1);
