@@ -112,13 +112,20 @@ async function verb(load: () => Promise<Verb>, args: string[]): Promise<number> 
     stopping.abort(new Error(`stopped by ${signal}`));
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, stop);
+  // whoever read the result has gone
+  process.stdout.on('error', (error) => {
+    stopping.abort(error);
+  });
   const run = await load();
+  const terminal = openTerminal(process);
   try {
-    return await run(args, openTerminal(process), stopping.signal);
+    return await run(args, terminal, stopping.signal);
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
-    process.stderr.write('stopped; what was done until then stays done\n');
+    terminal.tell('stopped; what was done until then stays done');
     return 1;
+  } finally {
+    await terminal.flushed();
   }
 }
 

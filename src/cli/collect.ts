@@ -2,15 +2,8 @@
 
 import { LarderError } from '../engine/errors.ts';
 import type { CollectResult } from '../references/collect.ts';
-import {
-  adminOf,
-  bytesText,
-  ended,
-  parseStoreArgs,
-  storeUsage,
-  withStore,
-  type Verb,
-} from './verb.ts';
+import { adminOf, bytesText, ended, parseStoreArgs, storeUsage, type Verb } from './verb.ts';
+import { withStore } from './with-store.ts';
 
 const usage = `Usage: larder collect [--dry-run] [--json] [--server URL]
 

@@ -4,7 +4,8 @@ import { copyBetween, loadBothStores } from '../app/both-stores.ts';
 import { environment } from '../app/config.ts';
 import { grammarChecks } from '../app/grammar-checks.ts';
 import { LarderError } from '../engine/errors.ts';
-import { bytesText, ended, parseVerbArgs, withStore, type Verb } from './verb.ts';
+import { bytesText, ended, parseVerbArgs, type Verb } from './verb.ts';
+import { withStore } from './with-store.ts';
 
 const usage = `Usage: larder migrate [--json]
        larder migrate --to s3|file [--json]

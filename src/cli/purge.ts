@@ -2,15 +2,8 @@
 
 import type { PurgeResult } from '../references/purge.ts';
 import { parseName, type Name } from './names.ts';
-import {
-  adminOf,
-  bytesText,
-  ended,
-  parseStoreArgs,
-  storeUsage,
-  withStore,
-  type Verb,
-} from './verb.ts';
+import { adminOf, bytesText, ended, parseStoreArgs, storeUsage, type Verb } from './verb.ts';
+import { withStore } from './with-store.ts';
 
 const usage = `Usage: larder purge NAME... [--dry-run] [--json] [--server URL]
 

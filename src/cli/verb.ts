@@ -1,9 +1,9 @@
-// What all verbs have in common: options, how they end, and how they come by the store.
+// What all verbs have in common: options, and how they end. How some of them come by the store is in with-store.ts, which
+// loads much that the others do without.
 
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import { composeAlone, type Alone } from '../app/compose-alone.ts';
-import { loadAdminToken, loadConfig, type Config } from '../app/config.ts';
-import { grammarChecks } from '../app/grammar-checks.ts';
+import { loadAdminToken } from '../app/config.ts';
+import { parseDuration } from '../app/duration.ts';
 import { StartError } from '../app/start-error.ts';
 import { LarderError, messageOf } from '../engine/errors.ts';
 import { AdminClient } from './admin-client.ts';
@@ -14,8 +14,14 @@ export type ExitCode = 0 | 1 | 2;
 
 export type Verb = (args: string[], terminal: Terminal, signal: AbortSignal) => Promise<ExitCode>;
 
-/** Options that every verb has which works on the store. */
-const storeOptions = {
+/** As many as an upstream gets connections. */
+const PARALLEL = 64;
+const MAX_PARALLEL = 1024;
+/** Of --timeout. */
+const LONGEST_MS = 86_400_000;
+
+/** Options that every verb has; one that asks no server refuses that one. */
+const commonOptions = {
   json: { type: 'boolean' },
   server: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -44,11 +50,43 @@ export function parseVerbArgs<const T extends NonNullable<ParseArgsConfig['optio
   more: T,
 ) {
   try {
-    return parseArgs({ args, allowPositionals: true, options: { ...storeOptions, ...more } });
+    return parseArgs({ args, allowPositionals: true, options: { ...commonOptions, ...more } });
   } catch (error) {
     const [sentence = ''] = messageOf(error).split('. ');
     throw new LarderError('invalid', `${sentence}; --help lists the options`, { cause: error });
   }
+}
+
+/** Options of verbs that do the same for many things. */
+export const itemOptions = {
+  parallel: { type: 'string' },
+  timeout: { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+export const itemUsage = `\
+  --parallel N  so many at once (${String(PARALLEL)})
+  --timeout T   longest for one of them, waits for its turn with an upstream and new tries included (60s)
+`;
+
+export interface ItemLimits {
+  readonly parallel: number;
+  /** For one, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/** Reads the values of `itemOptions`. Throws LarderError `invalid`. */
+export function itemLimits(values: {
+  readonly parallel?: string | undefined;
+  readonly timeout?: string | undefined;
+}): ItemLimits {
+  const { parallel = String(PARALLEL), timeout = '60s' } = values;
+  const many = /^\d{1,4}$/.test(parallel) ? Number(parallel) : 0;
+  if (many < 1 || many > MAX_PARALLEL)
+    throw new LarderError('invalid', `--parallel is a number from 1 to ${String(MAX_PARALLEL)}`);
+  const timeoutMs = parseDuration(timeout) ?? 0;
+  if (timeoutMs < 1 || timeoutMs > LONGEST_MS)
+    throw new LarderError('invalid', '--timeout is a duration, such as 60s, and 1d at most');
+  return { parallel: many, timeoutMs };
 }
 
 /** Runs a verb; errors become a sentence and an exit code. */
@@ -67,28 +105,6 @@ export async function ended(terminal: Terminal, run: () => Promise<ExitCode>): P
 }
 
 export const adminOf = (server: string): AdminClient => new AdminClient(server, loadAdminToken());
-
-/**
- * Opens the store for one piece of work; `signal` ends an upgrade of an older one, `changes` are made to the settings. Throws
- * StartError, LarderError, and what the work throws.
- */
-export async function withStore<T>(
-  terminal: Terminal,
-  work: (alone: Alone) => Promise<T>,
-  signal: AbortSignal,
-  changes: Partial<Config> = {},
-): Promise<T> {
-  const config = { ...loadConfig(undefined, grammarChecks), ...changes };
-  const said = (sentence: string) => {
-    terminal.tell(sentence);
-  };
-  const alone = await composeAlone(config, said, signal);
-  try {
-    return await work(alone);
-  } finally {
-    await alone.close();
-  }
-}
 
 /** `48213 bytes`, `12.3 MB`. */
 export function bytesText(bytes: number): string {

@@ -2,7 +2,8 @@
 
 import { LarderError } from '../engine/errors.ts';
 import type { VerifyResult } from '../references/verify.ts';
-import { adminOf, ended, parseVerbArgs, serverUsage, withStore, type Verb } from './verb.ts';
+import { adminOf, ended, parseVerbArgs, serverUsage, type Verb } from './verb.ts';
+import { withStore } from './with-store.ts';
 
 const usage = `Usage: larder verify [--repair] [--sample N] [--json] [--server URL]
 
