@@ -11,6 +11,7 @@ const usage = `Usage: larder [serve]
        larder collect [--dry-run] [--json] [--server URL]
        larder verify [--repair] [--sample N] [--json] [--server URL]
        larder migrate [--to s3|file] [--json]
+       larder import athens DIR [--json]
 
 A caching pull-through proxy for Go modules and container images.
 
@@ -21,6 +22,7 @@ Verbs:
   collect        take out what nobody owns any more (larder collect --help)
   verify         check all that is stored, and repair it (larder verify --help)
   migrate        upgrade an older store, or copy one (larder migrate --help)
+  import         bring in what an Athens proxy has kept (larder import --help)
 
 Options:
   -h, --help     show this
@@ -43,6 +45,7 @@ const verbs = new Map<string, () => Promise<Verb>>([
   ['collect', async () => (await import('./cli/collect.ts')).collectVerb],
   ['verify', async () => (await import('./cli/verify.ts')).verifyVerb],
   ['migrate', async () => (await import('./cli/migrate.ts')).migrateVerb],
+  ['import', async () => (await import('./cli/import.ts')).importVerb],
 ]);
 
 process.exit(await main(process.argv.slice(2)));

@@ -93,6 +93,8 @@ export interface GoContent {
   /** What follows when something was stored, and when something is purged. */
   readonly stored: (key: string) => void;
   readonly forget: (isPurged: (key: string) => boolean) => void;
+  /** Resolves when what followed so far is in the store. */
+  settled(): Promise<void>;
 }
 
 /** What a file of a version is checked against, and what comes of it. `sourcesOf`: where it comes from. */
@@ -131,6 +133,7 @@ export function composeGoContent(
     forget: (isPurged) => {
       completion.forgetAll(isPurged);
     },
+    settled: () => completion.settled(),
   };
 }
 
@@ -147,6 +150,7 @@ export interface GoSide {
   readonly plane: DataPlane;
   readonly stored: GoContent['stored'];
   readonly forget: (scope: PurgeScope) => void;
+  readonly settled: GoContent['settled'];
 }
 
 export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstreams): GoSide {
@@ -182,6 +186,7 @@ export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstrea
       kept.forget(within(scope));
       if ([...scope.keys, ...scope.folders].some(isOfGo)) direct.forget();
     },
+    settled: () => kept.settled(),
   };
 }
 

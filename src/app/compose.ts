@@ -190,6 +190,7 @@ export async function compose(
     await upstreams.close();
     await client.close();
     await fills.settled();
+    await go.settled();
     await oci.settled();
     await eviction.close();
     await peers?.close();

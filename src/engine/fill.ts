@@ -396,9 +396,8 @@ export class Fill {
     const sha256 = this.#hash.digest('hex');
     const extra = await check.verify(this.#spool.source(), size, sha256);
     await admitted;
-    await this.#compare(check, sha256, extra);
     const time = new Date(this.#ports.now()).toISOString();
-    this.#record = { size, sha256, time, source: fetched.source, extra };
+    await this.#compare(check, { size, sha256, time, source: fetched.source, extra });
   }
 
   /** Asked side by side with the transfer; whoever is refused completes it for nobody. */
@@ -410,11 +409,16 @@ export class Fill {
     return admitted;
   }
 
-  async #compare(check: Check, sha256: string, extra: Record<string, string>): Promise<void> {
+  /** What is compared is known before, so that of two that belong together one sees the other. */
+  async #compare(check: Check, record: ContentRecord): Promise<void> {
+    this.#record = record;
     try {
-      await check.compare?.(sha256, extra);
+      await check.compare?.(record.sha256, record.extra);
     } catch (error) {
-      if (!(error instanceof LarderError) || error.code !== 'store_failed') throw error;
+      if (!(error instanceof LarderError) || error.code !== 'store_failed') {
+        this.#record = undefined;
+        throw error;
+      }
       this.#mayKeep = false;
       this.#ports.listener.storeFailed({ key: this.#request.key, operation: 'check', error });
     }

@@ -38,6 +38,11 @@ export class Completion {
     return done;
   }
 
+  /** Resolves when all that was told so far has been followed. */
+  settled(): Promise<void> {
+    return this.#turn;
+  }
+
   /** A version that is purged is news when it is complete again. */
   forgetAll(isPurged: (key: string) => boolean): void {
     for (const key of [...this.#completed.keys()]) if (isPurged(key)) this.#completed.delete(key);

@@ -37,6 +37,13 @@ export class Sources {
     );
   }
 
+  /** Everything from one place, private names too. */
+  static of(fetcher: GoFetcher): Sources {
+    const steps: UpstreamStep[] = [{ kind: 'direct', onAnyError: false }];
+    const parts = { isPrivate: () => false, fetcherOf: () => fetcher };
+    return new Sources({ ...parts, steps, direct: fetcher });
+  }
+
   /** Those of the list that have an address. */
   proxies(): readonly GoFetcher[] {
     return this.#proxies;

@@ -1,7 +1,8 @@
 import { renameSync, writeFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { AthensFetcher } from '../../src/go/fetch-athens.ts';
 import { DirectoryFetcher } from '../../src/go/fetch-directory.ts';
 import { ProxyFetcher } from '../../src/go/fetch-proxy.ts';
 import { VcsFetcher } from '../../src/go/fetch-vcs.ts';
@@ -81,6 +82,23 @@ fetcherContract('directory', async () => {
     breakDown: () => {
       // a folder that cannot be read, also not by root: its name leads to itself
       renameSync(tree, `${tree} moved`);
+      return Promise.resolve();
+    },
+  };
+});
+
+fetcherContract('folder of Athens', async () => {
+  const folder = join(tempDir(), 'athens');
+  await cp(fileURLToPath(new URL('../support/athens', import.meta.url)), folder, {
+    recursive: true,
+  });
+  return {
+    fetcher: new AthensFetcher(folder),
+    module: 'example.com/Team/Tool',
+    knowsSizes: true,
+    hasLatest: false,
+    breakDown: () => {
+      renameSync(folder, `${folder} that was`);
       return Promise.resolve();
     },
   };

@@ -1,0 +1,3 @@
+module example.com/Team/Tool/sub
+
+go 1.20

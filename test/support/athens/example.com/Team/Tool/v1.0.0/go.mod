@@ -1,0 +1,3 @@
+module example.com/Team/Tool
+
+go 1.20
