@@ -1,8 +1,6 @@
 // The images' part of the composition.
 
-import { readFileSync } from 'node:fs';
 import type { Answers } from '../engine/answers.ts';
-import { messageOf } from '../engine/errors.ts';
 import type { Holdings } from '../engine/holdings.ts';
 import type { Clock, Listener, Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
@@ -10,17 +8,13 @@ import { within, type Announcements } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { DataPlane } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
-import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
-import { RegistryFetcher } from '../oci/fetch-registry.ts';
 import { OciHoldings } from '../oci/holdings.ts';
 import { Links } from '../oci/links.ts';
-import { RegistryAuth } from '../oci/registry-auth.ts';
 import { ociPlane } from '../oci/routes.ts';
-import { OciUpstreams, parseOciUpstreams, parseRealms, type Repository } from '../oci/upstreams.ts';
+import { composeRegistries } from './compose-registries.ts';
 import type { RulesInForce } from './compose-rules.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
-import { fileReason, StartError } from './start-error.ts';
 
 /** What both protocols share. */
 export interface SharedParts {
@@ -67,24 +61,7 @@ export function composeOci(
     firstByteMs: deadline(oci.firstByteTimeoutMs),
     stallMs: deadline(stallTimeoutMs),
   };
-  const auth = new RegistryAuth(client, {
-    credentials: credentials(oci.authFile),
-    realms: parseRealms(oci.realms),
-    timeouts,
-    clock,
-  });
-  const registries = parseOciUpstreams(oci.upstreams);
-  const fetchers = new Map<string, RegistryFetcher>();
-  const fetcherOf = ({ upstream, from }: Repository) => {
-    // credentials for the registry's own address are not for another one's
-    const asked = from === undefined ? upstream : { name: from.host, url: from };
-    const key = `${asked.name} ${asked.url.href}`;
-    let fetcher = fetchers.get(key);
-    if (fetcher === undefined)
-      fetchers.set(key, (fetcher = new RegistryFetcher(asked, client, auth, timeouts)));
-    return fetcher;
-  };
-  const upstreams = new OciUpstreams(registries);
+  const { upstreams, fetcherOf } = composeRegistries(oci, { client, clock, timeouts });
   const links = new Links({ store, answers, listener });
   announcements.subscribe((scope) => links.forget(within(scope)));
   const plane = ociPlane({
@@ -109,21 +86,4 @@ export function composeOci(
     links,
     settled: () => links.settled(),
   };
-}
-
-function credentials(file: string | undefined): Credentials {
-  if (file === undefined) return new Map();
-  const problem = (why: string, cause: unknown) =>
-    new StartError(`LARDER_OCI_AUTH_FILE="${file}" cannot be used: ${why}.`, { cause });
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw problem(fileReason(error), error);
-  }
-  try {
-    return parseAuthFile(text);
-  } catch (error) {
-    throw problem(messageOf(error), error);
-  }
 }

@@ -294,19 +294,20 @@ export const settingNames: readonly string[] = Object.keys(settings({}).shape);
 
 /**
  * Reads the settings out of an environment and the files it names; an empty value counts as none. Where LARDER_GO_UPSTREAM or
- * LARDER_GO_SUMDB is missing the installed go command is asked for its default, which blocks for its short run.
+ * LARDER_GO_SUMDB is missing the installed go command is asked for its default, which blocks for its short run, or `defaultsOf`.
  * Throws ConfigError with a line for every problem.
  */
 export function loadConfig(
   env: Readonly<NodeJS.ProcessEnv> = environment(),
   checks: Checks = {},
+  defaultsOf: typeof goDefaults = goDefaults,
 ): Config {
   const named = Object.fromEntries(
     Object.entries(env).filter(([name, value]) => /^LARDER_/i.test(name) && value !== ''),
   );
   const { values: given, problems: unread } = withSecretFiles(named);
   const parsed = settings(checks).safeParse(given);
-  const go = goSources(given, env);
+  const go = goSources(given, defaultsOf.bind(undefined, env));
   const problems = [
     ...Object.keys(given)
       .filter((name) => !settingNames.includes(name))
@@ -341,10 +342,10 @@ function valueProblems(
   });
 }
 
-function goSources(given: Readonly<NodeJS.ProcessEnv>, env: Readonly<NodeJS.ProcessEnv>) {
+function goSources(given: Readonly<NodeJS.ProcessEnv>, ask: () => ReturnType<typeof goDefaults>) {
   const { LARDER_GO_UPSTREAM: upstream, LARDER_GO_SUMDB: sumdb } = given;
   if (upstream !== undefined && sumdb !== undefined) return { upstream, sumdb };
-  const defaults = goDefaults(env);
+  const defaults = ask();
   return {
     upstream: upstream ?? defaults?.goproxy,
     sumdb: sumdb ?? defaults?.gosumdb ?? usualSumdb,

@@ -3,6 +3,7 @@
 import { LarderError } from '../engine/errors.ts';
 import { digestText, type Digest } from './digest.ts';
 import { checkName, digestOf, tagOf } from './names.ts';
+import { splitReference } from './reference.ts';
 import {
   canonicalHost,
   looksLikeHost,
@@ -30,7 +31,7 @@ export interface PurgeName {
  * says what would be right.
  */
 export function parsePurgeName(text: string, upstreams: Pick<OciUpstreams, 'has'>): PurgeName {
-  const [repository = '', digest, ...more] = text.split('@');
+  const { repository, tag, digest } = splitReference(text);
   const slash = repository.indexOf('/');
   const first = slash < 0 ? '' : repository.slice(0, slash);
   if (!looksLikeHost(first) && !upstreams.has(first)) {
@@ -41,10 +42,7 @@ export function parsePurgeName(text: string, upstreams: Pick<OciUpstreams, 'has'
   const host = canonicalHost(first);
   if (!UPSTREAM_NAME.test(host))
     throw invalid('this is no host of a registry, with or without a port');
-  const [path = '', tag, ...tags] = repository.slice(slash + 1).split(':');
-  if (more.length > 0 || tags.length > 0) {
-    throw invalid('a name has one tag or one digest: HOST/REPO:TAG or HOST/REPO@sha256:HEX');
-  }
+  const path = repository.slice(slash + 1);
   if (tag !== undefined && digest !== undefined) {
     throw invalid(
       'tag and digest cannot be purged by one name: give HOST/REPO:TAG or HOST/REPO@DIGEST',

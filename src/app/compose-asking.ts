@@ -1,0 +1,43 @@
+// What a verb asks registries by: the server's client, settings, credentials and rules, and neither store nor server.
+
+import { randomUUID } from 'node:crypto';
+import { fanOut } from '../engine/listeners.ts';
+import { systemClock } from '../engine/ports.ts';
+import { UpstreamClient } from '../http/client.ts';
+import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
+import { composeRegistries, type Registries } from './compose-registries.ts';
+import { loadConfig } from './config.ts';
+import { deadline } from './duration.ts';
+import { grammarChecks } from './grammar-checks.ts';
+import { readRules } from './rules-file.ts';
+import { readBuild } from './version.ts';
+
+export interface Asking extends Registries {
+  readonly policy: OciPolicy;
+  close(): Promise<void>;
+}
+
+/**
+ * `timeoutMs`: of one question, to the first byte of its answer. `through`: whether a running Larder is asked in place of
+ * the registries, for which neither LARDER_OFFLINE nor rules are meant. Throws StartError.
+ */
+export function composeAsking(timeoutMs: number, through: 'registries' | 'server'): Asking {
+  const { oci, rulesFile, mode, offline, stallTimeoutMs } = loadConfig(
+    undefined,
+    grammarChecks,
+    // images need no go command
+    () => ({ goproxy: 'off', gosumdb: 'off' }),
+  );
+  const direct = through === 'registries';
+  const policy = ociPolicy(mode);
+  if (direct && rulesFile !== undefined) policy.replace(readRules(rulesFile).oci);
+  const client = new UpstreamClient({
+    userAgent: `larder/${readBuild().version}`,
+    via: `larder-${randomUUID().slice(0, 8)}`,
+    listener: fanOut([], () => undefined),
+    offline: direct && offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined,
+  });
+  const timeouts = { firstByteMs: timeoutMs, stallMs: deadline(stallTimeoutMs) };
+  const registries = composeRegistries(oci, { client, clock: systemClock, timeouts });
+  return { ...registries, policy, close: () => client.close() };
+}
