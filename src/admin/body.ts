@@ -4,24 +4,28 @@ import express, { type Request, type RequestHandler } from 'express';
 import { LarderError } from '../engine/errors.ts';
 import { refuse } from './answers.ts';
 
-const MAX_KIB = 64;
-
-const read: RequestHandler = express.raw({
-  type: () => true,
-  limit: MAX_KIB * 1024,
-  inflate: false,
-});
-
-/** Reads the body for `jsonOf`; one that is too long is answered with 413, one that cannot be read with 400. */
-export const readBody: RequestHandler = (req, res, next) => {
-  read(req, res, (error?: unknown) => {
-    if (error === undefined) next();
-    else if (!(error instanceof Error) || !('type' in error)) next(error);
-    else if (error.type === 'entity.too.large')
-      refuse(res, 413, `the body is too long: it may have ${String(MAX_KIB)} KiB`);
-    else refuse(res, 400, `the body cannot be read: ${error.message}`);
+/**
+ * Reads a body for `jsonOf`, up to so many KiB; one that is too long is answered with 413, one that cannot be read with 400.
+ */
+export function bodyReader(maxKib: number): RequestHandler {
+  const read: RequestHandler = express.raw({
+    type: () => true,
+    limit: maxKib * 1024,
+    inflate: false,
   });
-};
+  return (req, res, next) => {
+    read(req, res, (error?: unknown) => {
+      if (error === undefined) next();
+      else if (!(error instanceof Error) || !('type' in error)) next(error);
+      else if (error.type === 'entity.too.large')
+        refuse(res, 413, `the body is too long: it may have ${String(maxKib)} KiB`);
+      else refuse(res, 400, `the body cannot be read: ${error.message}`);
+    });
+  };
+}
+
+/** For bodies with one name. */
+export const readBody = bodyReader(64);
 
 /** The object in a body that was read; `none` stands in for an empty one. Throws LarderError `invalid`. */
 export function jsonOf(

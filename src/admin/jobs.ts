@@ -5,17 +5,24 @@ import { LarderError } from '../engine/errors.ts';
 import type { Jobs, Work } from '../references/jobs.ts';
 import { refuse } from './answers.ts';
 import type { Audit } from './audit.ts';
-import { jsonOf } from './body.ts';
+import { bodyReader, jsonOf } from './body.ts';
+
+/** What a member of a body must be: a number is whole, and 1 at least; texts are one string or a list of them. */
+type Member = 'boolean' | 'number' | 'texts';
 
 /** A kind of job. */
 export interface JobKind {
-  /** Members that a body may have, each with what it must be; a number is whole, and 1 at least. */
-  readonly members: Readonly<Record<string, 'boolean' | 'number'>>;
-  /** The work that a body asks for, whose members are as said. */
+  /** Members that a body may have. */
+  readonly members: Readonly<Record<string, Member>>;
+  /** The work that a body asks for, whose members are as said. Throws LarderError `invalid` for one that asks for none. */
   work(options: JobOptions): Work<unknown>;
 }
 
-export type JobOptions = Readonly<Record<string, boolean | number | undefined>>;
+/** Texts are a list. */
+export type JobOptions = Readonly<Record<string, boolean | number | readonly string[] | undefined>>;
+
+/** Texts that the audit log has as they are; of more, how many there were. */
+const MAX_AUDITED = 100;
 
 export interface JobRouteParts {
   readonly jobs: Jobs;
@@ -26,13 +33,16 @@ export interface JobRouteParts {
   readonly requestId: (res: Response) => string;
 }
 
+/** Reads the body of what starts one: a list of names may be long. */
+export const readJobBody = bodyReader(256);
+
 /** To be given a body that was read. */
 export function startJob(parts: JobRouteParts, name: string, kind: JobKind): RequestHandler {
   return (req, res) => {
     const options = optionsOf(jsonOf(req, {}), kind);
     const requestId = parts.requestId(res);
     const { id } = parts.jobs.start(name, kind.work(options), ({ state, result, error }) => {
-      const line = { action: name, name: id, requestId, state, ...options };
+      const line = { action: name, name: id, requestId, state, ...audited(options) };
       parts.audit({ ...line, ...(error === undefined ? counted(result) : { reason: error }) });
     });
     res.status(202).set('Location', `${req.baseUrl}/jobs/${id}`).json({ id });
@@ -84,13 +94,28 @@ function optionsOf(body: Readonly<Record<string, unknown>>, { members }: JobKind
   return Object.fromEntries(options.filter(([, value]) => value !== undefined));
 }
 
-function optionOf(name: string, value: unknown, kind: 'boolean' | 'number' | undefined) {
+function optionOf(name: string, value: unknown, kind: Member | undefined): JobOptions[string] {
   if (value === undefined || (kind === 'boolean' && typeof value === 'boolean')) return value;
   if (kind === 'number' && typeof value === 'number' && Number.isSafeInteger(value) && value > 0)
     return value;
-  const wanted = kind === 'boolean' ? 'neither true nor false' : 'no whole number above 0';
-  throw new LarderError('invalid', `${name} is ${wanted}`);
+  const texts: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (kind === 'texts' && texts.every((text) => typeof text === 'string')) return texts;
+  throw new LarderError('invalid', `${name} is ${kind === undefined ? 'unknown' : WANTED[kind]}`);
 }
+
+const WANTED: Readonly<Record<Member, string>> = {
+  boolean: 'neither true nor false',
+  number: 'no whole number above 0',
+  texts: 'neither a string nor a list of strings',
+};
+
+const audited = (options: JobOptions): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    Object.entries(options).map(([name, value]) => [
+      name,
+      typeof value === 'object' && value.length > MAX_AUDITED ? value.length : value,
+    ]),
+  );
 
 /** A result without its lists of names, of which their length is told. */
 function counted(result: unknown): { result: unknown } {

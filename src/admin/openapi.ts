@@ -25,6 +25,7 @@ const answers = (description: string, schema: object, ...also: (400 | 404 | 503)
   ...(also.includes(503) && { 503: error('the store cannot be reached; ask again') }),
 });
 
+const texts = (description: string) => ({ anyOf: [text, list(text)], description });
 const name = {
   go: { ...text, description: 'a module, or a version of it as M@V' },
   oci: { ...text, description: 'HOST/REPO, HOST/REPO:TAG or HOST/REPO@DIGEST' },
@@ -155,6 +156,11 @@ export const openApi = {
     '/verify': started('Checks all that is stored, or so many pieces of content of it.', {
       repair: { type: 'boolean', default: false },
       sample: { type: 'integer', minimum: 1 },
+    }),
+    '/warm': started('Brings modules and images into the store ahead of need.', {
+      go: texts('versions of modules, as M@V'),
+      oci: texts('HOST/REPO:TAG, HOST/REPO@DIGEST, or HOST/REPO for its tag latest'),
+      platforms: texts('of images, these alone, such as linux/amd64; default: all'),
     }),
     '/jobs': {
       get: { summary: 'Jobs, the newest first.', responses: answers('jobs', list(job)) },

@@ -3,7 +3,7 @@
 import { Router, type RequestHandler } from 'express';
 import { refuse, sendError } from './answers.ts';
 import { readBody } from './body.ts';
-import { cancelJob, listJobs, showJob, startJob, type JobRouteParts } from './jobs.ts';
+import { cancelJob, listJobs, readJobBody, showJob, startJob, type JobRouteParts } from './jobs.ts';
 import { listUnits, showUnit, type ListingParts } from './listings.ts';
 import { listFills, showStats, type NowParts } from './now.ts';
 import { openApi } from './openapi.ts';
@@ -46,7 +46,7 @@ export function adminRoutes({ token, ...parts }: AdminParts): Router {
   for (const [name, kind] of Object.entries(parts.kinds))
     router
       .route(`/${name}`)
-      .post(readBody, startJob(parts, name, kind))
+      .post(readJobBody, startJob(parts, name, kind))
       .all(notAllowed('POST'));
   router.route('/jobs').get(listJobs(parts)).all(onlyRead);
   router

@@ -23,10 +23,12 @@ export function composeAdmin(
   { purger, collector, verifier, purgeables }: Upkeep,
   {
     recount,
+    warm,
     ...parts
   }: Omit<AdminParts, keyof Upkeep | 'token' | 'jobs' | 'kinds' | 'audit' | 'requestId'> & {
     /** Sets the size of the store right. Throws as a job's work does. */
     readonly recount: (signal: AbortSignal) => Promise<void>;
+    readonly warm: JobKind;
   },
 ): ComposedAdmin {
   const jobs = new Jobs((error) => {
@@ -55,6 +57,7 @@ export function composeAdmin(
           return result;
         },
     },
+    warm,
   };
   const schedule = new CollectSchedule({
     jobs,

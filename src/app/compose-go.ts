@@ -13,7 +13,7 @@ import { VcsFetcher } from '../go/fetch-vcs.ts';
 import { VersionIndex } from '../go/index-feed.ts';
 import { MadeVersions } from '../go/made-versions.ts';
 import { parseGoPath } from '../go/names.ts';
-import { goPlane } from '../go/routes.ts';
+import { goPlane, type GoPlane } from '../go/routes.ts';
 import type { GoTarget } from '../go/rules.ts';
 import { Sources } from '../go/sources.ts';
 import { SumGate } from '../go/sum-gate.ts';
@@ -148,6 +148,7 @@ export interface GoShared extends ContentShared {
 
 export interface GoSide {
   readonly plane: DataPlane;
+  readonly keep: GoPlane['keep'];
   readonly stored: GoContent['stored'];
   readonly forget: (scope: PurgeScope) => void;
   readonly settled: GoContent['settled'];
@@ -165,7 +166,7 @@ export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstrea
   const slow = { ...quick, staleWhileRevalidateMs: REFRESHED_BEHIND_MS };
   const freshness = (module: string) =>
     sourcesOf({ module }).first(module) === direct.source ? slow : quick;
-  const plane = goPlane({
+  const { plane, keep } = goPlane({
     pull,
     content: kept.content,
     answers: { store, sourcesOf, freshness },
@@ -181,6 +182,7 @@ export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstrea
   });
   return {
     plane,
+    keep,
     stored: kept.stored,
     forget: (scope) => {
       kept.forget(within(scope));

@@ -8,10 +8,16 @@ import { within, type Announcements } from '../engine/purge-plan.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import type { DataPlane } from '../http/context.ts';
 import type { OnMistake } from '../http/mistakes.ts';
+import { OciAnswers } from '../oci/answers.ts';
+import type { OciParts } from '../oci/exchange.ts';
 import { OciHoldings } from '../oci/holdings.ts';
 import { Links } from '../oci/links.ts';
 import { ociPlane } from '../oci/routes.ts';
+import { OciContent } from '../oci/serve-content.ts';
+import type { OciUpstreams } from '../oci/upstreams.ts';
+import { ImageWarmer } from '../oci/warm.ts';
 import { composeRegistries } from './compose-registries.ts';
+import { WARM_PATIENCE_MS } from './compose-warm.ts';
 import type { RulesInForce } from './compose-rules.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -34,6 +40,8 @@ export interface SharedParts {
 
 export interface OciSide {
   readonly plane: DataPlane;
+  readonly warmer: ImageWarmer;
+  readonly upstreams: OciUpstreams;
   /** What of the images is in this store. */
   holdings(store: Store): Holdings;
   readonly links: Links;
@@ -64,7 +72,7 @@ export function composeOci(
   const { upstreams, fetcherOf } = composeRegistries(oci, { client, clock, timeouts });
   const links = new Links({ store, answers, listener });
   announcements.subscribe((scope) => links.forget(within(scope)));
-  const plane = ociPlane({
+  const parts: OciParts = {
     pull,
     store,
     answers,
@@ -79,9 +87,13 @@ export function composeOci(
     freshness: { ttlMs: tagTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs },
     via,
     onMistake,
-  });
+  };
+  const content = new OciContent(parts);
+  const named = new OciAnswers(parts, content);
   return {
-    plane,
+    plane: ociPlane(parts, content, named),
+    warmer: new ImageWarmer({ ...parts, content, answers: named, patienceMs: WARM_PATIENCE_MS }),
+    upstreams,
     holdings: (place) => new OciHoldings({ store: place, upstreams }),
     links,
     settled: () => links.settled(),

@@ -32,6 +32,7 @@ import { composeRules } from './compose-rules.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import { composeUpkeep } from './compose-upkeep.ts';
 import { upgraderBy } from './compose-upgrade.ts';
+import { warmKind } from './compose-warm.ts';
 import type { Config } from './config.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
@@ -173,6 +174,7 @@ export async function compose(
     traffic: () => metrics.traffic(),
     now: clock.now,
     recount: (signal) => eviction.recount(signal),
+    warm: warmKind({ go: go.keep, images: oci.warmer, upstreams: oci.upstreams }),
   });
   const server = createServer({
     config,

@@ -8,13 +8,8 @@ import { messageOf } from '../engine/errors.ts';
 import { MODES, type CompiledRule } from '../engine/policy.ts';
 import { compileGoRule, parseGoPatterns, type GoRule, type GoTarget } from '../go/rules.ts';
 import { parseVersionRange } from '../go/version-range.ts';
-import {
-  compileOciRule,
-  parseOciPattern,
-  parsePlatform,
-  type OciRule,
-  type OciTarget,
-} from '../oci/rules.ts';
+import { parsePlatform } from '../oci/platforms.ts';
+import { compileOciRule, parseOciPattern, type OciRule, type OciTarget } from '../oci/rules.ts';
 import { parseRegistryUrl } from '../oci/upstreams.ts';
 import { parseDuration } from './duration.ts';
 import { parseUpstreams } from './go-fetchers.ts';

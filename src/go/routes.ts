@@ -12,6 +12,7 @@ import {
   type ServedAnswer,
 } from '../engine/pull-through.ts';
 import type { DataPlane, RequestContext } from '../http/context.ts';
+import { orAborted } from '../http/deadline.ts';
 import { refuseLoop } from '../http/loop.ts';
 import { within, type Announcements } from '../engine/purge-plan.ts';
 import { answerable, type OnMistake } from '../http/mistakes.ts';
@@ -50,7 +51,16 @@ export interface GoParts {
   readonly onMistake: OnMistake;
 }
 
-export function goPlane(parts: GoParts): DataPlane {
+export interface GoPlane {
+  readonly plane: DataPlane;
+  /**
+   * Brings a file into the store for whoever does not read it, by the rules of those who do: whether it was fetched just now.
+   * Throws LarderError, and the signal's reason.
+   */
+  readonly keep: (name: GoFileName, signal: AbortSignal) => Promise<boolean>;
+}
+
+export function goPlane(parts: GoParts): GoPlane {
   const { pull, policy } = parts;
   const content: ContentParts = {
     ...parts.content,
@@ -85,6 +95,19 @@ export function goPlane(parts: GoParts): DataPlane {
       },
       () => undefined,
     );
+  }
+
+  async function keep(name: GoFileName, signal: AbortSignal): Promise<boolean> {
+    const { mode } = gate.admit(name);
+    const isForbidden = offline !== undefined || mode === 'none';
+    const ask: Ask = { mode: isForbidden ? 'none' : 'sync', why: offline, signal };
+    const wasJudged = await gate.check(name, ask);
+    const request: ContentRequest = requestOf(name);
+    const { body, outcome } = await pull.content(request, ask);
+    body.close();
+    if (outcome === 'hit') return wasJudged;
+    if (await orAborted(pull.fill(request), signal)) return true;
+    throw new LarderError('store_failed', 'it was fetched, and could not be kept');
   }
 
   async function file(exchange: Exchange, name: GoFileName, decision: GoDecision): Promise<void> {
@@ -165,7 +188,7 @@ export function goPlane(parts: GoParts): DataPlane {
     }
   }
 
-  return (req, res, path, context) => {
+  const plane: DataPlane = (req, res, path, context) => {
     if (!isGoPath(path)) return false;
     context.protocol = 'go';
     if (req.method !== 'GET' && req.method !== 'HEAD') {
@@ -177,6 +200,7 @@ export function goPlane(parts: GoParts): DataPlane {
     void handle(req, res, path, context);
     return true;
   };
+  return { plane, keep };
 }
 
 /** One request on its way through. */

@@ -11,7 +11,7 @@ import { OciContentRequest, type OciContentParts } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { OciExchange } from './exchange.ts';
 import { MAX_MANIFEST, parseManifest, type Descriptor, type Manifest } from './manifest.ts';
-import type { Platform } from './rules.ts';
+import { isFor, platformText, type Platform } from './platforms.ts';
 
 const CREATED = 'org.opencontainers.image.created';
 const CONFIG_TYPES = new Set([
@@ -60,7 +60,7 @@ export class ImageAges {
 
   async #created(asked: Asked, digest: Digest, depth: number): Promise<number | undefined> {
     const platforms = asked.decision.rule?.platforms;
-    const key = `${digestText(digest)} ${(platforms ?? []).map(textOf).join()}`;
+    const key = `${digestText(digest)} ${(platforms ?? []).map(platformText).join()}`;
     const known = this.#known.get(key);
     if (known) return known.at;
     const bytes = await this.#read('manifest', asked, digest, MAX_MANIFEST);
@@ -128,20 +128,6 @@ export class ImageAges {
     }
   }
 }
-
-/** What is for all, or for one of these platforms. */
-function isFor({ platform }: Descriptor, platforms: readonly Platform[] | undefined): boolean {
-  if (platforms === undefined || platform === undefined) return true;
-  return platforms.some(
-    ({ os, architecture, variant }) =>
-      os === platform.os &&
-      architecture === platform.architecture &&
-      (variant === undefined || variant === platform.variant),
-  );
-}
-
-const textOf = ({ os, architecture, variant }: Platform): string =>
-  [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
 
 function timeOf(value: unknown): number | undefined {
   const time = typeof value === 'string' ? Date.parse(value) : Number.NaN;

@@ -1,5 +1,6 @@
 // Serves what may change: a tag's manifest, the list of tags, referrers.
 
+import type { ServerResponse } from 'node:http';
 import { LarderError } from '../engine/errors.ts';
 import { headBody, memoryBody } from '../engine/memory-body.ts';
 import type { Freshness } from '../engine/freshness.ts';
@@ -8,7 +9,7 @@ import { serve } from '../http/serve.ts';
 import { digestText, type Digest } from './digest.ts';
 import { INDEX_TYPE, ofArtifactType, referrersRequest } from './referrers.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
-import { STALE, type OciContent } from './serve-content.ts';
+import { STALE, type OciContent, type OciView } from './serve-content.ts';
 import { storedTags } from './stored-tags.ts';
 import { pageOf, tagRequest, tagsRequest, targetOf, type ListPage } from './tags.ts';
 
@@ -21,34 +22,39 @@ export class OciAnswers {
     this.#content = content;
   }
 
-  async tag(exchange: OciExchange, tag: string): Promise<void> {
+  tag(exchange: OciExchange, tag: string): Promise<void> {
+    return this.byTag(exchange, tag, (answer) => this.#tagged(exchange, answer));
+  }
+
+  /**
+   * Runs with what a tag stands for; once more, asked anew, where that throws `not_found`, as the tag may have moved since and its
+   * old manifest be gone. Throws LarderError.
+   */
+  async byTag<T>(
+    view: OciView & { readonly res?: ServerResponse },
+    tag: string,
+    run: (answer: ServedAnswer) => Promise<T>,
+  ): Promise<T> {
     const { content, pull } = this.#parts;
-    const { repository } = exchange;
-    const request = tagRequest(
-      content.fetcherOf(repository),
-      repository,
-      tag,
-      this.#freshness(exchange),
-    );
+    const { repository } = view;
+    const fetcher = content.fetcherOf(repository);
+    const request = tagRequest(fetcher, repository, tag, this.#freshness(view));
     for (let last = false; ; last = true) {
-      const answer = await pull.answer(request, exchange.ask);
+      const answer = await pull.answer(request, view.ask);
       try {
-        await this.#tagged(exchange, answer, tag);
-        return;
+        content.links.tagged(repository, targetOf(bytesOf(answer)).digest, tag);
+        return await run(answer);
       } catch (error) {
         if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;
-        if (exchange.res.headersSent) throw error;
-        // it may have moved since, and its old manifest be gone
+        if (view.res?.headersSent) throw error;
         await pull.expire(request.key, () => false);
         if (last) throw error;
       }
     }
   }
 
-  async #tagged(exchange: OciExchange, answer: ServedAnswer, tag: string): Promise<void> {
-    const { content } = this.#parts;
+  async #tagged(exchange: OciExchange, answer: ServedAnswer): Promise<void> {
     const { digest, mediaType, size } = targetOf(bytesOf(answer));
-    content.links.tagged(exchange.repository, digest, tag);
     const byTag = { outcome: answer.outcome, cacheControl: maxAge(answer) };
     // a manifest that may not be fetched is not there for HEAD either, and one is read to know its age
     const { ask, decision } = exchange;
@@ -76,20 +82,11 @@ export class OciAnswers {
   }
 
   async referrers(exchange: OciExchange, digest: Digest): Promise<void> {
-    const { content, pull } = this.#parts;
-    const { repository, query } = exchange;
-    const fetcher = content.fetcherOf(repository);
+    const { query } = exchange;
     const artifactType = query.get('artifactType');
     const page = new URLSearchParams(query);
     for (const name of ['ns', 'artifactType']) page.delete(name);
-    const request = referrersRequest(
-      fetcher,
-      repository,
-      digest,
-      page.toString(),
-      this.#parts.freshness,
-    );
-    const answer = await pull.answer(request, exchange.ask);
+    const answer = await this.referrersPage(exchange, digest, page.toString());
     const listing = pageOf(bytesOf(answer));
     const path = `referrers/${digestText(digest)}`;
     if (artifactType === null) {
@@ -107,7 +104,18 @@ export class OciAnswers {
     );
   }
 
-  #freshness({ decision }: OciExchange): Freshness {
+  /** `query`: of a further page; empty for the first one. Throws LarderError. */
+  referrersPage(
+    { repository, ask }: OciView,
+    digest: Digest,
+    query: string,
+  ): Promise<ServedAnswer> {
+    const { content, pull, freshness } = this.#parts;
+    const fetcher = content.fetcherOf(repository);
+    return pull.answer(referrersRequest(fetcher, repository, digest, query, freshness), ask);
+  }
+
+  #freshness({ decision }: Pick<OciView, 'decision'>): Freshness {
     const { freshness } = this.#parts;
     const ttlMs = decision.rule?.tagTtlMs;
     return ttlMs === undefined ? freshness : { ...freshness, ttlMs };
@@ -164,7 +172,7 @@ export class OciAnswers {
   }
 }
 
-const bytesOf = ({ body }: ServedAnswer): Uint8Array => body.bytes ?? new Uint8Array();
+export const bytesOf = ({ body }: ServedAnswer): Uint8Array => body.bytes ?? new Uint8Array();
 
 const maxAge = ({ maxAgeMs }: ServedAnswer): string =>
   `max-age=${String(Math.floor(maxAgeMs / 1000))}`;

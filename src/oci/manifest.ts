@@ -2,6 +2,7 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { parseDigest, type Digest } from './digest.ts';
+import type { SaidPlatform } from './platforms.ts';
 
 /** Bytes of a manifest: the least that the specification wants of registries, and the most that they take. */
 export const MAX_MANIFEST = 4 * 1024 * 1024;
@@ -15,6 +16,8 @@ const INDEX_TYPES = new Set([
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ]);
+/** BuildKit's annotation of an attestation, whose platform is `unknown/unknown`. */
+const ATTESTS = 'vnd.docker.reference.digest';
 const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/;
 
 /** What a client that can take everything sends as `Accept`. */
@@ -26,14 +29,9 @@ export interface Descriptor {
   /** Bytes. */
   readonly size: number;
   /** What it is for, where an index says it. */
-  readonly platform?: Platform;
-}
-
-/** As far as Larder looks at it. */
-interface Platform {
-  readonly os: string | undefined;
-  readonly architecture: string | undefined;
-  readonly variant: string | undefined;
+  readonly platform?: SaidPlatform;
+  /** Digest of the manifest that this one attests, where an index says it as BuildKit does. */
+  readonly attests?: string;
 }
 
 export interface Manifest {
@@ -109,10 +107,17 @@ function descriptor(value: unknown, where: string): Descriptor {
   }
   const mediaType = text(value['mediaType']) ?? 'application/octet-stream';
   const platform = platformOf(value['platform']);
-  return { mediaType, digest, size, ...(platform && { platform }) };
+  const attests = strings(value['annotations'])?.[ATTESTS];
+  return {
+    mediaType,
+    digest,
+    size,
+    ...(platform && { platform }),
+    ...(attests !== undefined && { attests }),
+  };
 }
 
-const platformOf = (value: unknown): Platform | undefined =>
+const platformOf = (value: unknown): SaidPlatform | undefined =>
   isObject(value)
     ? {
         os: text(value['os']),

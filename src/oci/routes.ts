@@ -12,15 +12,12 @@ import { ClientSignal } from '../http/serve.ts';
 import { sendEnvelope, sendOciError } from './errors.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 import { parseOciPath, type OciResource } from './names.ts';
-import { OciAnswers } from './answers.ts';
+import type { OciAnswers } from './answers.ts';
 import type { OciTarget } from './rules.ts';
-import { OciContent } from './serve-content.ts';
+import type { OciContent } from './serve-content.ts';
 import type { Repository } from './upstreams.ts';
 
-export function ociPlane(parts: OciParts): DataPlane {
-  const content = new OciContent(parts);
-  const answers = new OciAnswers(parts, content);
-
+export function ociPlane(parts: OciParts, content: OciContent, answers: OciAnswers): DataPlane {
   async function answer(exchange: OciExchange): Promise<void> {
     const { resource } = exchange.name;
     switch (resource.kind) {

@@ -3,6 +3,7 @@
 import { LarderError } from '../engine/errors.ts';
 import { compileGlob, compilePrefixPattern } from '../engine/path-patterns.ts';
 import { Policy, type CompiledRule, type Mode, type Rule } from '../engine/policy.ts';
+import type { Platform } from './platforms.ts';
 import { parsePurgeName } from './purge-name.ts';
 import { canonicalHost, DOCKER_HUB } from './upstreams.ts';
 
@@ -12,13 +13,6 @@ export interface OciTarget {
   readonly host: string;
   readonly path: string;
   readonly tag?: string | undefined;
-}
-
-/** What an image is for. */
-export interface Platform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string | undefined;
 }
 
 export interface OciRule extends Rule {
@@ -71,15 +65,6 @@ export function compileOciRule(
   rule: OciRule,
 ): CompiledRule<OciTarget, OciRule> {
   return { rule, matches: pattern };
-}
-
-/** Reads `linux/arm64` or `linux/arm/v7`. Throws LarderError `invalid` with a sentence. */
-export function parsePlatform(text: string): Platform {
-  const [os = '', architecture = '', variant, ...more] = text.split('/');
-  const words = [os, architecture, ...(variant === undefined ? [] : [variant])];
-  if (more.length > 0 || !words.every((word) => /^[a-z0-9._-]+$/.test(word)))
-    throw invalid(`${JSON.stringify(text)} is no platform: give one such as linux/amd64`);
-  return { os, architecture, ...(variant !== undefined && { variant }) };
 }
 
 /**

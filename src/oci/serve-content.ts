@@ -4,6 +4,7 @@ import { LarderError } from '../engine/errors.ts';
 import { headBody, memoryBody } from '../engine/memory-body.ts';
 import type { Redirected, Served } from '../engine/ports.ts';
 import { notCached } from '../engine/pull-through.ts';
+import { orAborted } from '../http/deadline.ts';
 import { readAll } from '../http/download.ts';
 import { sendRedirect, serve } from '../http/serve.ts';
 import { ImageAges } from './ages.ts';
@@ -14,8 +15,16 @@ import { contentKey } from './keys.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import type { OciExchange, OciParts } from './exchange.ts';
 
+export interface Kept {
+  readonly isNew: boolean;
+  readonly bytes: Uint8Array | undefined;
+}
+
 const BLOB = 'application/octet-stream';
 const IMMUTABLE = 'max-age=31536000, immutable';
+
+/** Whose content is wanted, and how it may be answered. */
+export type OciView = Pick<OciExchange, 'repository' | 'ask' | 'decision'>;
 
 /** How a manifest goes out that was asked for by a tag. */
 export interface ByTag {
@@ -70,6 +79,25 @@ export class OciContent {
     await this.#send(exchange, { ...served, body: memoryBody(bytes) }, digest, mediaType, byTag);
   }
 
+  /**
+   * Brings content into the store for whoever does not read it, by the rules and rights of those who do: whether it was fetched
+   * just now, and of a manifest its bytes. Throws LarderError.
+   */
+  async keep(kind: 'manifest' | 'blob', view: OciView, digest: Digest): Promise<Kept> {
+    const { pull, content } = this.#parts;
+    const { repository, ask } = view;
+    if (kind === 'manifest') await this.#ages.check(view, digest);
+    const request = new OciContentRequest(kind, content, repository, digest);
+    const served = await this.#granted(request, view, digest, () => pull.content(request, ask));
+    const isNew = served.outcome !== 'hit';
+    const kept = isNew ? orAborted(pull.fill(request), ask.signal) : Promise.resolve(true);
+    const bytes = kind === 'manifest' ? bytesOf(served, ask.signal) : undefined;
+    if (bytes === undefined) served.body.close();
+    const [isKept, read] = await Promise.all([kept, bytes]);
+    if (!isKept) throw new LarderError('store_failed', 'it was fetched, and could not be kept');
+    return { isNew, bytes: read };
+  }
+
   /** Throws LarderError `store_failed`. */
   async isStored(digest: Digest): Promise<boolean> {
     return (await this.#parts.pull.record(contentKey(digest))) !== undefined;
@@ -78,7 +106,7 @@ export class OciContent {
   /** From the store or the upstream; and nothing that this repository may not read. */
   async #granted<T extends Served | Redirected>(
     request: OciContentRequest,
-    exchange: OciExchange,
+    exchange: Pick<OciView, 'repository' | 'ask'>,
     digest: Digest,
     pull: () => Promise<T>,
   ): Promise<T> {
@@ -105,7 +133,7 @@ export class OciContent {
   /** Asks the upstream whether this repository holds a digest that is stored. Throws LarderError when it does not say so. */
   async #grant(
     kind: 'manifest' | 'blob',
-    { repository, ask }: OciExchange,
+    { repository, ask }: Pick<OciView, 'repository' | 'ask'>,
     digest: Digest,
   ): Promise<void> {
     if (ask.mode === 'none') throw notCached(ask);

@@ -25,6 +25,10 @@ export function adminParts(store: MemoryStore) {
         members: { repair: 'boolean' as const, sample: 'number' as const },
         work: () => () => Promise.resolve({}),
       },
+      warm: {
+        members: { go: 'texts' as const, oci: 'texts' as const, platforms: 'texts' as const },
+        work: () => () => Promise.resolve({}),
+      },
     },
     fills: { progress: () => [] },
     size: new StoreSize(),

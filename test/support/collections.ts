@@ -14,9 +14,13 @@ export interface Collected {
   readonly collected: readonly string[];
 }
 
-/** Starts a job and waits for its end. */
-export async function collect(base: string, body: object = {}): Promise<Collected> {
-  const started = await request(base, '/admin/collect', {
+/** Starts one and waits for its end. */
+export const collect = (base: string, body: object = {}): Promise<Collected> =>
+  runJob<Collected>(base, 'collect', body);
+
+/** Starts a job of this kind, and waits until it is done. */
+export async function runJob<R>(base: string, kind: string, body: object): Promise<R> {
+  const started = await request(base, `/admin/${kind}`, {
     method: 'POST',
     headers: { authorization },
     body: JSON.stringify(body),
@@ -24,11 +28,11 @@ export async function collect(base: string, body: object = {}): Promise<Collecte
   const { id } = JSON.parse(started.text) as { id: string };
   const location = `/admin/jobs/${id}`;
   expect([started.status, started.headers.location]).toEqual([202, location]);
-  const job = await eventually('the collection has ended', async () => {
+  const job = await eventually(`the ${kind} job has ended`, async () => {
     const { text } = await request(base, location, { headers: { authorization } });
     const now = JSON.parse(text) as Job;
     return now.state !== 'running' && now;
   });
-  expect(job).toMatchObject({ id, kind: 'collect', state: 'done' });
-  return job.result as Collected;
+  expect(job).toMatchObject({ id, kind, state: 'done' });
+  return job.result as R;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { LarderError } from '../../../src/engine/errors.ts';
-import { parseOciPattern, parseOciTarget, parsePlatform } from '../../../src/oci/rules.ts';
+import { parsePlatform } from '../../../src/oci/platforms.ts';
+import { parseOciPattern, parseOciTarget } from '../../../src/oci/rules.ts';
 
 const matches = (pattern: string, name: string) => parseOciPattern(pattern)(parseOciTarget(name));
 
