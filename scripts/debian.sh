@@ -10,7 +10,8 @@ install() {
   apt-get "${from[@]}" install -y -qq --no-install-recommends \
     -o Dpkg::Options::='--path-exclude=*/systemd/*/podman*' \
     -o Dpkg::Options::='--path-exclude=*/systemd/*/docker-registry*' \
-    -o Dpkg::Options::='--path-exclude=/etc/init.d/docker-registry' "$@"
+    -o Dpkg::Options::='--path-exclude=/etc/init.d/docker-registry' \
+    -o Dpkg::Options::='--path-exclude=*/systemd/*/ssh*' -o Dpkg::Options::='--path-exclude=/etc/init.d/ssh' "$@"
 }
 
 # unpack FOLDER PACKAGE…: their files, and nothing else of them.

@@ -2,7 +2,7 @@
 # install-tools.sh run|test: installs what the program, or what its tests too, need of the system and this machine lacks.
 # As root on Debian and its kin by apt-get; elsewhere it says in one sentence what is missing, and fails.
 #   run   libatomic, for the Node.js that npm ci brings
-#   test  Go with its sources, git, openssl, htpasswd, and container clients with a registry besides
+#   test  Go with its sources, git, Mercurial, openssl, htpasswd, an SSH server and client, and container clients with a registry besides
 set -u
 . "$(dirname "$0")/debian.sh"
 export GOTOOLCHAIN=local
@@ -21,6 +21,9 @@ go_is_fine() {
 
 has() { command -v "$1" >/dev/null; }
 
+# The server is found where it is no program for every user, too.
+has_ssh() { has ssh && PATH=$PATH:/usr/sbin:/usr/local/sbin has sshd; }
+
 # What is missing, as the subject of a sentence; nothing when all is there.
 missing() {
   local things=() tool
@@ -30,6 +33,8 @@ missing() {
     for tool in "${tools[@]}"; do
       has "$tool" || things+=("$tool")
     done
+    has hg || things+=("Mercurial")
+    has_ssh || things+=("an SSH client and server (Debian and Ubuntu: openssh-client and openssh-server)")
     has htpasswd || things+=("htpasswd (Debian and Ubuntu: apache2-utils; Fedora: httpd-tools)")
     has "$registry" || things+=("$registry (or distribution's registry program, in LARDER_TEST_REGISTRY)")
   fi
@@ -60,6 +65,8 @@ if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
       for tool in "${tools[@]}"; do
         has "$tool" || install "$tool"
       done
+      has hg || install mercurial
+      has_ssh || install openssh-client openssh-server
       has htpasswd || install apache2-utils
       has "$registry" || install docker-registry
       go_is_fine || install_go

@@ -10,9 +10,11 @@ import { eventually, filesBelow, tempDir } from '../support/tmp.ts';
 const never = new AbortController().signal;
 const env = { PATH: process.env['PATH'] ?? '' };
 
+const CONTENTS = { netrc: undefined, files: {} };
+
 test('a home that has grown too large is given up, as soon as nobody works in it', async () => {
   const root = tempDir();
-  const workspace = new Workspace(root, 1000, undefined);
+  const workspace = new Workspace(root, 1000, CONTENTS);
   const [one, two] = [await workspace.enter(), await workspace.enter()];
   expect(two.home).toBe(one.home);
   writeFileSync(join(one.home, 'clone'), Buffer.alloc(2000));
@@ -32,7 +34,7 @@ test('a home that has grown too large is given up, as soon as nobody works in it
 });
 
 test('a home in which a run was killed is used no more', async () => {
-  const workspace = new Workspace(tempDir(), 1000, undefined);
+  const workspace = new Workspace(tempDir(), 1000, CONTENTS);
   const place = await workspace.enter();
   place.leave(true);
   await eventually('it is gone', () => !existsSync(place.home));
@@ -45,7 +47,7 @@ test('what an earlier process left is swept', async () => {
   const root = tempDir();
   mkdirSync(join(root, 'old'));
   writeFileSync(join(root, 'old/clone'), 'x');
-  await new Workspace(root, 1000, undefined).sweep();
+  await new Workspace(root, 1000, CONTENTS).sweep();
   expect(filesBelow(root)).toEqual([]);
 });
 

@@ -16,10 +16,14 @@ export interface Vanity {
   readonly asked: readonly string[];
 }
 
-/** `imports`: the content of go-import's meta tag for each path of that host. Ends with the test or file. */
+/**
+ * `imports`: the content of go-import's meta tag for each path of that host. `repositories`: URL of a server that answers for all
+ * other paths. Ends with the test or file.
+ */
 export async function startVanity(
   host: string,
   imports: Readonly<Record<string, string>>,
+  repositories?: string,
 ): Promise<Vanity> {
   const dir = tempDir();
   const [cert, key] = [join(dir, 'crt'), join(dir, 'key')];
@@ -29,6 +33,17 @@ export async function startVanity(
   const files = { cert: readFileSync(cert), key: readFileSync(key) };
   const pages = https.createServer(files, (req, res) => {
     const content = imports[new URL(req.url ?? '/', 'https://localhost').pathname];
+    if (content === undefined && repositories !== undefined) {
+      const { method, headers } = req;
+      const there = http.request(`${repositories}${req.url ?? ''}`, { method, headers });
+      there.on('response', (answer) => {
+        res.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(res);
+      });
+      there.on('error', () => res.destroy());
+      req.pipe(there);
+      return;
+    }
     const page = content === undefined ? '' : `<meta name="go-import" content="${content}">`;
     res.writeHead(content === undefined ? 404 : 200, { 'content-type': 'text/html' });
     res.end(`<html><head>${page}</head></html>`);

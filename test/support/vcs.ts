@@ -9,11 +9,19 @@ import { tempDir } from './tmp.ts';
 /** Host of the modules. The `.git` in their names tells go what they are, without a question to that host. */
 export const HOST = 'code.example.com';
 
-/** A git server, and the file of git's configuration that leads to it from https://code.example.com/. */
+/** Git's configuration that leads to a server from https://code.example.com/, and to nobody by what go tries besides. */
+export const leadingTo = (url: string): string =>
+  Object.entries({ https: url, 'git+ssh': NOBODY, ssh: NOBODY })
+    .map(([scheme, to]) => `[url "${to}/"]\n\tinsteadOf = ${scheme}://${HOST}/\n`)
+    .join('');
+
+const NOBODY = 'http://127.0.0.1:1';
+
+/** A git server, and the file of git's configuration that leads to it from code.example.com. */
 export async function startCode(root?: string): Promise<{ git: GitServer; gitConfig: string }> {
   const git = await startGitServer(root);
   const gitConfig = join(tempDir(), 'gitconfig');
-  writeFileSync(gitConfig, `[url "${git.url}/"]\n\tinsteadOf = https://${HOST}/\n`);
+  writeFileSync(gitConfig, leadingTo(git.url));
   return { git, gitConfig };
 }
 

@@ -22,10 +22,18 @@ const KINDS: readonly (readonly [ErrorCode, RegExp])[] = [
 const CREDENTIALS =
   'version control asks Larder for credentials, or does not take those it has: see LARDER_NETRC, LARDER_GIT_CONFIG and LARDER_SSH_KEY_FILE';
 
+const UNKNOWN_HOST = /Host key verification failed|No \S+ host key is known/i;
+/** What ssh says of another key than it knows, with a file of this machine; then it says that verification failed. */
+const ALARM =
+  /^(@|IT IS POSSIBLE|Someone could|It is also|The fingerprint|SHA256:|Please contact|Add correct|Offending| +(remove with|ssh-keygen))/;
+const HOST_KEY =
+  'the host of version control has another SSH key than LARDER_SSH_KNOWN_HOSTS_FILE says, or is not in it';
+
 /** `folder`: where it ran, of no concern to a client. */
 export function complaint(said: string, folder: string): LarderError {
   const text = sentence(said, folder);
   const code = KINDS.find(([, pattern]) => pattern.test(text))?.[0] ?? 'upstream_failed';
+  if (UNKNOWN_HOST.test(text)) return new LarderError(code, `${HOST_KEY}\n${text}`);
   if (code === 'upstream_unauthorized') return new LarderError(code, `${CREDENTIALS}\n${text}`);
   return new LarderError(code, text === '' ? 'the go command failed and said nothing' : text);
 }
@@ -38,11 +46,12 @@ export const saysTooLittle = (said: string): boolean =>
 function sentence(said: string, folder: string): string {
   return said
     .split('\n')
-    .filter((line) => !/^go: (downloading|finding|extracting) /.test(line))
+    .filter((line) => !/^go: (downloading|finding|extracting) /.test(line) && !ALARM.test(line))
     .join('\n')
     .replace(/^go: /gm, '')
     .replaceAll(new RegExp(`( in)? ${escaped(folder)}[^\\s:]*`, 'g'), '')
     .replaceAll(new RegExp(`${escaped(folder)}[^\\s:'"]*`, 'g'), '…')
+    .replace(/^(Load key) "[^"]*"/gm, '$1')
     .replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s'"]*@/gi, '$1')
     .trim();
 }

@@ -48,8 +48,19 @@ export function goEnvironment(settings: VcsSettings, home: string): Record<strin
     GOPRIVATE: settings.privatePatterns,
     ...(settings.netrc !== undefined && { NETRC: settings.netrc }),
     ...gitEnvironment(settings),
-    HGRCPATH: '/dev/null',
+    HGRCPATH: path.join(home, HGRC),
+    SVN_SSH: sshCommand(settings),
   };
+}
+
+/** Mercurial's configuration, a file in its home: all that it reads, as it takes no such things from its environment. */
+export const HGRC = 'hgrc';
+export function hgrc(settings: VcsSettings): string {
+  const authorities = settings.outside['SSL_CERT_FILE'];
+  return [
+    `[ui]\nssh = ${sshCommand(settings)}\n`,
+    ...(authorities === undefined ? [] : [`[web]\ncacerts = ${authorities}\n`]),
+  ].join('');
 }
 
 function gitEnvironment(settings: VcsSettings): Record<string, string> {
@@ -86,7 +97,7 @@ function sshCommand({ sshKeyFile, sshKnownHostsFile }: VcsSettings): string {
   return ['ssh', '-F', '/dev/null', ...options.map((option) => `-o ${quoted(option)}`)].join(' ');
 }
 
-/** For the shell that git gives it to; in double quotes for ssh, where a file name may have spaces. */
+/** For the shell that git and hg give it to; in double quotes for ssh, where a file name may have spaces. */
 const quoted = (option: string): string => {
   const [name = '', value = ''] = option.split(/=(.*)/s);
   const word = value.includes(' ') ? `${name}="${value}"` : option;

@@ -5,7 +5,7 @@ import { Slots } from '../../engine/limits.ts';
 import { withDeadline } from '../../http/deadline.ts';
 import { complaint, saysTooLittle } from './complaint.ts';
 import { run, type Ended } from './command.ts';
-import { goEnvironment, type VcsSettings } from './environment.ts';
+import { goEnvironment, hgrc, HGRC, type VcsSettings } from './environment.ts';
 import { Workspace, type Workplace } from './workspace.ts';
 
 /** Runs at once, each with what it starts; apart, so that lists are answered while downloads hang. */
@@ -25,7 +25,8 @@ export class GoCommand {
   /** `root`: a folder for this alone, of which what was there before goes with `sweep`. */
   constructor(root: string, settings: VcsSettings, maxBytes = MAX_BYTES) {
     this.#settings = settings;
-    this.#workspace = new Workspace(root, maxBytes, settings.netrc);
+    const { netrc } = settings;
+    this.#workspace = new Workspace(root, maxBytes, { netrc, files: { [HGRC]: hgrc(settings) } });
   }
 
   sweep(): Promise<void> {

@@ -18,6 +18,14 @@ export interface Workplace {
   leave(spoiled: boolean): void;
 }
 
+/** What stands in a home from its beginning. */
+export interface HomeContents {
+  /** File with credentials. */
+  readonly netrc: string | undefined;
+  /** Texts by name. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
 interface Home {
   readonly folder: string;
   readonly ready: Promise<void>;
@@ -28,16 +36,16 @@ interface Home {
 export class Workspace {
   readonly #root: string;
   readonly #maxBytes: number;
-  readonly #netrc: string | undefined;
+  readonly #contents: HomeContents;
   readonly #removals = new Set<Promise<void>>();
   #home: Home | undefined;
   #measuredAt = -Infinity;
 
   /** `root` is this process's alone, and what is in it goes. `maxBytes`: of one home; up to twice that while it is replaced. */
-  constructor(root: string, maxBytes: number, netrc: string | undefined) {
+  constructor(root: string, maxBytes: number, contents: HomeContents) {
     this.#root = root;
     this.#maxBytes = maxBytes;
-    this.#netrc = netrc;
+    this.#contents = contents;
   }
 
   /** Takes away what an earlier process left. */
@@ -96,7 +104,10 @@ export class Workspace {
     // else go leaves a process behind that counts
     await writeFile(path.join(telemetry, 'mode'), 'off\n');
     // where git looks for it
-    if (this.#netrc !== undefined) await symlink(this.#netrc, path.join(folder, '.netrc'));
+    const { netrc, files } = this.#contents;
+    if (netrc !== undefined) await symlink(netrc, path.join(folder, '.netrc'));
+    for (const [name, text] of Object.entries(files))
+      await writeFile(path.join(folder, name), text);
   }
 
   #leave(home: Home, spoiled: boolean): void {

@@ -76,3 +76,33 @@ test('credentials that are missing: the settings that give them are named on the
   const { message } = complaint('fatal: Authentication failed', folder);
   expect(message.split('\n')[0]).toMatch(/LARDER_NETRC.*LARDER_GIT_CONFIG.*LARDER_SSH_KEY_FILE/);
 });
+
+test('another key of a host than is known: the setting is named, no file, and none of the alarm', () => {
+  const said = [
+    'go: example.com/x@v1.0.0: no secure protocol found for repository',
+    '@@@@@@@@@@@@@@@@@@@@@@@@',
+    '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @',
+    '@@@@@@@@@@@@@@@@@@@@@@@@',
+    'IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!',
+    'Someone could be eavesdropping on you right now (man-in-the-middle attack)!',
+    'It is also possible that a host key has just been changed.',
+    'The fingerprint for the ED25519 key sent by the remote host is',
+    'SHA256:w9LPJCxkW8sGnMfP5LIEkE6n+psF57ejfn01H0J3/aw.',
+    'Please contact your system administrator.',
+    'Add correct host key in /etc/larder/known_hosts to get rid of this message.',
+    'Offending ED25519 key in /etc/larder/known_hosts:1',
+    '  remove with:',
+    '  ssh-keygen -f "/etc/larder/known_hosts" -R "example.com"',
+    'Host key for example.com has changed and you have requested strict checking.',
+    'Host key verification failed.',
+  ];
+  const error = complaint(said.join('\n'), folder);
+  expect(error.code).toBe('upstream_unauthorized');
+  const [first, ...rest] = error.message.split('\n');
+  expect(first).toContain('LARDER_SSH_KNOWN_HOSTS_FILE');
+  expect(rest).toEqual([
+    'example.com/x@v1.0.0: no secure protocol found for repository',
+    'Host key for example.com has changed and you have requested strict checking.',
+    'Host key verification failed.',
+  ]);
+});

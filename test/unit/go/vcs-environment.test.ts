@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { goEnvironment } from '../../../src/go/vcs/environment.ts';
+import { goEnvironment, hgrc, HGRC } from '../../../src/go/vcs/environment.ts';
 
 const settings = {
   netrc: undefined,
@@ -32,4 +32,16 @@ test('key and hosts by settings, in files of any name', () => {
   expect(env).toMatchObject({ NETRC: '/netrc', GIT_CONFIG_GLOBAL: '/gitconfig' });
   expect(env['GIT_SSH_COMMAND']).toContain(`-o 'IdentityFile="/it'\\''s a/key"'`);
   expect(env['GIT_SSH_COMMAND']).toContain("-o 'UserKnownHostsFile=/known_hosts'");
+});
+
+test('Mercurial and Subversion reach hosts by the same key, hosts and authorities', () => {
+  const files = { sshKeyFile: '/key', sshKnownHostsFile: '/known_hosts' };
+  const outside = { PATH: '/bin', SSL_CERT_FILE: '/authorities.pem' };
+  const all = { ...settings, ...files, outside };
+  const env = goEnvironment(all, '/home');
+  expect(env['HGRCPATH']).toBe(`/home/${HGRC}`);
+  expect(env['SVN_SSH']).toBe(env['GIT_SSH_COMMAND']);
+  expect(hgrc(all)).toBe(
+    `[ui]\nssh = ${env['SVN_SSH'] ?? ''}\n[web]\ncacerts = /authorities.pem\n`,
+  );
 });
