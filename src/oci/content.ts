@@ -8,7 +8,7 @@ import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { Entrant, Fetched, StashSource } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
-import type { RegistryFetcher } from './fetch-registry.ts';
+import type { BegunBlob, RegistryFetcher } from './fetch-registry.ts';
 import { contentKey, failureKey } from './keys.ts';
 import type { Links } from './links.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
@@ -27,6 +27,8 @@ export class OciContentRequest implements ContentRequest {
   readonly kind: 'manifest' | 'blob';
   /** Whether the upstream was asked for it, in the name of this repository. */
   asked = false;
+  /** An answer with this blob that waits to be read, where there may be one. */
+  protected begun?(): BegunBlob | undefined;
   readonly #parts: OciContentParts;
   readonly #repository: Repository;
   readonly #digest: Digest;
@@ -80,7 +82,8 @@ export class OciContentRequest implements ContentRequest {
   async #fetched(signal: AbortSignal): Promise<Fetched> {
     const fetcher = this.#parts.fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
-    if (this.kind === 'blob') return fetcher.blob(this.#repository.path, digest, signal);
+    if (this.kind === 'blob')
+      return fetcher.blob(this.#repository.path, digest, signal, this.begun?.());
     const fetched = await fetcher.manifest(this.#repository.path, digest, signal);
     this.#mediaType = fetched.contentType;
     return fetched;

@@ -36,6 +36,9 @@ export interface FetchedManifest extends Fetched {
   readonly digest: string | undefined;
 }
 
+/** An answer of which the body is a blob: to be read, or destroyed. */
+export type BegunBlob = UpstreamResponse;
+
 /** An answer of tags or referrers. */
 export interface Listing {
   readonly bytes: Buffer;
@@ -98,21 +101,29 @@ export class RegistryFetcher {
     return manifestHead(response);
   }
 
-  /** A body that breaks goes on where it broke, validator or not: whoever reads it must check its digest. */
-  async blob(repository: string, digest: string, signal: AbortSignal): Promise<Fetched> {
+  /**
+   * A body that breaks goes on where it broke, validator or not: whoever reads it must check its digest. `begun`: the answer
+   * to a question where it is.
+   */
+  async blob(
+    repository: string,
+    digest: string,
+    signal: AbortSignal,
+    begun?: BegunBlob,
+  ): Promise<Fetched> {
     const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
     const sender = this.#blobSender(repository);
-    const response = await this.#expect200(sender, request);
+    const response = begun ?? (await this.#expect200(sender, request));
     const { size, body } = download(sender, request, response, { digestDecides: true });
     return { size, body, source: this.source };
   }
 
-  /** Where the registry sends whoever asks it for a blob; undefined where it serves the blob itself. */
-  async blobLocation(
+  /** Where the registry sends whoever asks it for a blob; or its answer, where that is the blob itself. */
+  async locateBlob(
     repository: string,
     digest: string,
     signal: AbortSignal,
-  ): Promise<string | undefined> {
+  ): Promise<string | BegunBlob> {
     const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
     const response = await this.#sender(repository).send({ ...request, redirects: 'manual' });
     const location = header(response, 'location');
@@ -120,9 +131,9 @@ export class RegistryFetcher {
       await drain(response);
       return (await nextHop(request.url, location, {})).url.href;
     }
+    if (response.status === 200) return response;
     response.body.destroy();
-    if (response.status !== 200) throw refusal(this.#upstream.url.host, response);
-    return undefined;
+    throw refusal(this.#upstream.url.host, response);
   }
 
   /** Length in bytes, where it is told. */

@@ -8,6 +8,7 @@ import { orAborted } from '../http/deadline.ts';
 import { readAll } from '../http/download.ts';
 import { sendRedirect, serve } from '../http/serve.ts';
 import { ImageAges } from './ages.ts';
+import { BlobLocations } from './blob-locations.ts';
 import { OciBlobRequest } from './blob-request.ts';
 import { OciContentRequest } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
@@ -36,6 +37,7 @@ export interface ByTag {
 export class OciContent {
   readonly #parts: OciParts;
   readonly #ages: ImageAges;
+  readonly #locations = new BlobLocations();
   /** Questions to upstreams whether a repository holds what is stored already, by link. */
   readonly #grants = new Map<string, Promise<void>>();
 
@@ -47,7 +49,7 @@ export class OciContent {
   async blob(exchange: OciExchange, digest: Digest): Promise<void> {
     const { pull, content } = this.#parts;
     const { repository, ask, head } = exchange;
-    const request = new OciBlobRequest(content, repository, digest);
+    const request = new OciBlobRequest(content, this.#locations, repository, digest);
     const served = await this.#granted(request, exchange, digest, () =>
       head ? pull.head(request, ask) : pull.content(request, ask),
     );

@@ -171,6 +171,24 @@ test('what clients cannot get by themselves is served through', async () => {
   expect([blob.status, blob.sha256]).toEqual([200, layer.sha256]);
 });
 
+test.for(['redirect', 'async_redirect'])(
+  'mode %s, before a registry that serves blobs itself: 10 clients, one question, of which the answer is served',
+  async (mode) => {
+    const direct = await startRegistry();
+    const large = Body.noise(2_000_000);
+    direct.addImage('team/app', 'v1', { layers: [large] });
+    const LARDER_OCI_UPSTREAMS = `main.test=${direct.url}`;
+    const app = await startApp({ ...env, LARDER_OCI_UPSTREAMS, LARDER_MODE: mode });
+    const path = `/v2/team/app/blobs/sha256:${large.sha256}`;
+    const replies = await Promise.all(Array.from({ length: 10 }, () => request(app.base, path)));
+    for (const reply of replies) expect([reply.status, reply.sha256]).toEqual([200, large.sha256]);
+    expect(direct.log.map(({ method, path: asked }) => `${method} ${asked}`)).toEqual([
+      `GET ${path}`,
+    ]);
+    await eventually('it is kept', () => isKept(app.base, path));
+  },
+);
+
 test('in mode async what is known not to be there is said so', async () => {
   const app = await startApp({ ...env, LARDER_MODE: 'async' });
   const path = '/example.com/missing/@v/v1.0.0.zip';
