@@ -1,6 +1,6 @@
 // The modules' part of the composition.
 
-import { compilePrefixPatterns } from '../engine/path-patterns.ts';
+import { compileModulePatterns } from '../go/module-patterns.ts';
 import type { Admission, Clock, Listener, Store } from '../engine/ports.ts';
 import type { PullThrough } from '../engine/pull-through.ts';
 import { within, type Announcements, type PurgeScope } from '../engine/purge-plan.ts';
@@ -49,8 +49,8 @@ export async function composeGoUpstreams(
   config: Config,
   { client, rules, logger }: { client: UpstreamClient; rules: RulesInForce; logger: Logger },
 ): Promise<GoUpstreams> {
-  const isPrivate = compilePrefixPatterns(config.go.private.join(','));
-  const unlisted = compilePrefixPatterns(config.go.noSumdb.join(','));
+  const isPrivate = compileModulePatterns(config.go.private);
+  const unlisted = compileModulePatterns(config.go.noSumdb);
   const exempt = (module: string, version: string) =>
     isPrivate(module) ||
     unlisted(module) ||

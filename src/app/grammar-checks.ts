@@ -1,5 +1,6 @@
 import { parseRedisUrl } from '../coordination/redis-url.ts';
 import { messageOf } from '../engine/errors.ts';
+import { compileModulePattern } from '../go/module-patterns.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
 import type { Check, Checks } from './config.ts';
@@ -21,6 +22,7 @@ const refusedBy =
 export const grammarChecks: Checks = {
   checkUpstream: refusedBy(parseUpstreams),
   checkSumdb: refusedBy(parseSumdbSetting),
+  checkPattern: refusedBy(compileModulePattern),
   checkOciUpstreams: refusedBy(parseOciUpstreams),
   checkOciRealms: refusedBy(parseRealms),
   checkRedisUrl: refusedBy(parseRedisUrl),

@@ -1,9 +1,9 @@
 // Rules about Go modules: a pattern of module paths, if need be a range of their versions.
 
 import { LarderError } from '../engine/errors.ts';
-import { compilePrefixPattern } from '../engine/path-patterns.ts';
 import { Policy, type CompiledRule, type Mode, type Rule } from '../engine/policy.ts';
 import { checkModulePath, quote } from './module-path.ts';
+import { compileModulePatterns } from './module-patterns.ts';
 import type { UpstreamStep } from './upstream-list.ts';
 import { isCanonicalFor } from './version.ts';
 import type { VersionRange } from './version-range.ts';
@@ -47,18 +47,9 @@ export function compileGoRule(
   };
 }
 
-/** Reads patterns in the grammar of GOPRIVATE. Throws LarderError `invalid` with a sentence. */
-export function parseGoPatterns(text: string): (module: string) => boolean {
-  const patterns = text.split(',').map((glob) => {
-    if (/[@\s]/.test(glob.trim()))
-      throw invalid(`${quote(glob)} is no pattern of module paths: versions stand under versions`);
-    const compiled = compilePrefixPattern(glob.trim());
-    if (compiled === undefined)
-      throw invalid(`${quote(glob)} is no pattern: give one such as github.com/acme/*`);
-    return compiled;
-  });
-  return (module) => patterns.some((matches) => matches(module));
-}
+/** Reads patterns by commas. Throws LarderError `invalid` with a sentence. */
+export const parseGoPatterns = (text: string): ((module: string) => boolean) =>
+  compileModulePatterns(text.split(',').map((glob) => glob.trim()));
 
 /**
  * Reads `MODULE` or `MODULE@VERSION`, as they stand in a go.mod file; a branch or commit is no version yet, and then the module

@@ -89,7 +89,7 @@ test('private beside public: no upstream and no database sees the name', async (
   const larder = await startLarderProcess({
     env: {
       LARDER_GO_UPSTREAM: `${upstream.url},direct`,
-      LARDER_GO_PRIVATE: `${HOST}/acme`,
+      LARDER_GO_PRIVATE: `${HOST}/acme/Secret`,
       LARDER_GIT_CONFIG: gitConfig,
       LARDER_GO_READ_AHEAD: 'all',
     },
