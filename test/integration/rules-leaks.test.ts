@@ -84,7 +84,7 @@ test('nothing leaves that may not enter', async () => {
   const ociPaths = imagePaths.flatMap((path) => [
     `/v2/${path}`,
     `/v2/docker.io/${path}`,
-    `/v2/Registry-1.docker.io/${path}`,
+    `/v2/registry-1.docker.io/${path}`,
     `/v2/${path}?ns=index.docker.io`,
     `/v2/docker.io/${path}?ns=DOCKER.io`,
   ]);

@@ -399,6 +399,15 @@ test('for any rules and names, every endpoint decides as larder rules check does
           whole && allowed.includes('v1.4.0') ? 200 : 403,
         );
         if (!whole) expect(upstream.log).toEqual([]);
+        for (const what of ['@v/list', '@latest', '@v/main.info'])
+          if (!whole) expect(await status(`/cached-only${path}/${what}`)).toBe(403);
+      }
+      const feed = (await request(app.base, '/index')).text
+        .split('\n')
+        .filter((line) => line !== '');
+      for (const line of feed) {
+        const { Path, Version } = JSON.parse(line) as Record<'Path' | 'Version', string>;
+        expect([line, isAllowed(`go:${Path}@${Version}`)]).toEqual([line, true]);
       }
       for (const repository of repositories) {
         registry.clearLog();
@@ -408,6 +417,9 @@ test('for any rules and names, every endpoint decides as larder rules check does
           const expected = isAllowed(`oci:main.test/${repository}:${tag}`) ? 200 : 403;
           for (const method of ['GET', 'HEAD'])
             expect(await status(`${path}/manifests/${tag}`, method)).toBe(expected);
+          expect(await status(`/v2/main.test/${repository}/manifests/${tag}?ns=MAIN.test`)).toBe(
+            expected,
+          );
           if (expected === 403) expect(registry.requests(`${path}/manifests/${tag}`)).toEqual([]);
           const digest = digests.get(`${repository}:${tag}`) ?? '';
           expect(await status(`${path}/manifests/${digest}`)).toBe(whole);
