@@ -11,6 +11,7 @@ import { parseGoPath } from '../../src/go/names.ts';
 import { startApp } from '../support/app.ts';
 import { request } from '../support/http.ts';
 import { startRegistry } from '../support/registry.ts';
+import { escape } from '../support/rules.ts';
 import { startSumdb } from '../support/sumdb.ts';
 import { atEnd, tempDir } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
@@ -71,7 +72,7 @@ test('nothing leaves that may not enter', async () => {
   const file = join(tempDir(), 'rules.yaml');
 
   const goPaths = MODULES.flatMap((module) => {
-    const name = module.replace(/[A-Z]/g, (letter) => `!${letter.toLowerCase()}`);
+    const name = escape(module);
     const own = ['@v/list', '@latest', '@v/main.info', '@v/v1.info', '@v/0123456789ab.info'];
     const files = VERSIONS.flatMap((version) =>
       ['info', 'mod', 'zip'].map((ext) => `@v/${version}.${ext}`),
