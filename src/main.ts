@@ -156,8 +156,11 @@ async function serve(): Promise<number> {
     const config = loadConfig(undefined, grammarChecks);
     const logger = createLogger(config.logLevel);
     const app = await compose(config, logger);
-    const address = await app.server.listen();
-    logger.info({ address, storage: config.storageDir }, `Larder listens on ${address}`);
+    const { address, adminAddress } = await app.server.listen();
+    logger.info(
+      { address, adminAddress, storage: config.storageDir },
+      `Larder listens on ${address}`,
+    );
     process.on('SIGHUP', () => {
       app.reload();
     });

@@ -14,6 +14,7 @@ import { proxyProblems } from './proxy-variables.ts';
 import { s3Of, s3Problems, urlProblem, type S3Settings } from './s3-settings.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { unknownSetting } from './setting-names.ts';
+import { pairProblems } from './setting-pairs.ts';
 import { parseSize } from './size.ts';
 import { ConfigError } from './start-error.ts';
 
@@ -24,6 +25,8 @@ export interface Config {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Of a port of its own for the admin API, metrics and the page, 0 as above. Undefined: they are on the other. */
+  readonly adminPort: number | undefined;
   readonly tls: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly storage: 'file' | 's3';
   /** Of the file store alone. */
@@ -210,19 +213,19 @@ const publicRegistries = [
   ),
 ].join(',');
 
-const port = text('3000').transform((value, context) => {
+const portNumber = (value: string, context: z.RefinementCtx): number => {
   const number = /^\d{1,5}$/.test(value) ? Number(value) : Number.NaN;
   if (number <= 65_535) return number;
   context.addIssue('is not a port: give a whole number from 1 to 65535, or 0 for any free port');
   return z.NEVER;
-});
+};
 
 const settings = (checks: Checks) =>
   z.object({
     LARDER_HOST: text('0.0.0.0').refine((value) => !/\s/.test(value), {
       error: 'is not an address: give one, such as 127.0.0.1 or ::, or a name',
     }),
-    LARDER_PORT: port,
+    LARDER_PORT: text('3000').transform(portNumber),
     LARDER_TLS_CERT_FILE: optionalPath,
     LARDER_TLS_KEY_FILE: optionalPath,
     LARDER_AUTH_HTPASSWD: optionalPath,
@@ -283,6 +286,7 @@ const settings = (checks: Checks) =>
     LARDER_KEEP: word(['used', 'all'], 'used'),
     LARDER_ADMIN_TOKEN: optionalText,
     LARDER_ADMIN_TOKEN_FILE: optionalPath,
+    LARDER_ADMIN_PORT: z.string().transform(portNumber).optional(),
     LARDER_MAX_SIZE: size,
     LARDER_MAX_AGE: lifetime('0s'),
     LARDER_COLLECT_INTERVAL: timer('1h'),
@@ -313,8 +317,7 @@ export function loadConfig(
       .filter((name) => !settingNames.includes(name))
       .map((name) => unknownSetting(name, settingNames)),
     ...unread,
-    ...tlsProblems(given),
-    ...peerProblems(given),
+    ...pairProblems(given),
     ...adminProblems(given),
     ...proxyProblems(env),
     ...valueProblems(given, parsed.error?.issues ?? []),
@@ -375,6 +378,7 @@ function toConfig(
   return {
     host: values.LARDER_HOST,
     port: values.LARDER_PORT,
+    adminPort: values.LARDER_ADMIN_PORT,
     tls: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
     storage: values.LARDER_STORAGE,
     storageDir: values.LARDER_STORAGE_DIR,
@@ -444,26 +448,6 @@ function spoolDirOf(values: Settings): string {
   return values.LARDER_STORAGE === 's3'
     ? resolve(tmpdir(), `larder-${String(values.LARDER_PORT)}`)
     : resolve(values.LARDER_STORAGE_DIR, '.spool');
-}
-
-function tlsProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
-  const names = ['LARDER_TLS_CERT_FILE', 'LARDER_TLS_KEY_FILE'] as const;
-  const missing = names.filter((name) => given[name] === undefined);
-  const [only] = missing;
-  return missing.length === 1 && only !== undefined
-    ? [`${only} is not set: TLS needs both ${names.join(' and ')}; without TLS set neither.`]
-    : [];
-}
-
-function peerProblems(given: Readonly<NodeJS.ProcessEnv>): string[] {
-  const { LARDER_PEER_URL: url, LARDER_PEER_SECRET: secret, LARDER_REDIS_URL: redis } = given;
-  if ((url === undefined) !== (secret === undefined))
-    return [
-      'LARDER_PEER_URL and LARDER_PEER_SECRET go together: set both, the secret alike on all replicas, or neither.',
-    ];
-  return url !== undefined && redis === undefined
-    ? ['LARDER_PEER_URL is set, and LARDER_REDIS_URL is not: replicas find each other by Redis.']
-    : [];
 }
 
 /** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */

@@ -24,6 +24,10 @@ export interface ControlParts {
   readonly build: Build;
   readonly readiness: () => Promise<Readiness>;
   readonly draining: () => boolean;
+  /** Whether /admin, /metrics and the page are here, and not on a port of their own. */
+  readonly inward: boolean;
+  /** Where clients are served. */
+  readonly clientPort: () => number | undefined;
   /** Everything below /admin. Without it there is nothing there. */
   readonly admin?: RequestHandler | undefined;
 }
@@ -42,7 +46,6 @@ export function controlPlane(parts: ControlParts): Express {
     app.get(path, handler);
     app.all(path, notAllowed);
   };
-  get('/', welcome(parts.build));
   get('/healthz', (_req, res) => {
     sendText(res, 200, 'ok');
   });
@@ -53,13 +56,17 @@ export function controlPlane(parts: ControlParts): Express {
   get('/version', (_req, res) => {
     res.json(parts.build);
   });
-  get('/metrics', async (_req, res) => {
-    const text = await parts.metrics.text();
-    res.set('Content-Type', parts.metrics.contentType).send(text);
-  });
-  if (parts.admin) app.use('/admin', parts.admin);
+  if (parts.inward) {
+    get('/', welcome(parts));
+    get('/metrics', async (_req, res) => {
+      const text = await parts.metrics.text();
+      res.set('Content-Type', parts.metrics.contentType).send(text);
+    });
+    if (parts.admin) app.use('/admin', parts.admin);
+  }
+  const nothing = parts.inward ? `${notFound} / says more.` : notFound;
   app.use((_req, res) => {
-    sendText(res, 404, notFound);
+    sendText(res, 404, nothing);
   });
   app.use(mistake(parts.logger));
   return app;
@@ -67,7 +74,7 @@ export function controlPlane(parts: ControlParts): Express {
 
 const notFound =
   'not found: there is nothing here by that name.\n' +
-  'Go modules are at /<module>/@v/list, /<module>/@latest and /<module>/@v/<version>.info .mod .zip; / says more.';
+  'Go modules are at /<module>/@v/list, /<module>/@latest and /<module>/@v/<version>.info .mod .zip.';
 
 async function readinessNow({ draining, readiness, logger }: ControlParts): Promise<Readiness> {
   if (draining()) return { ready: false, reasons: ['Larder is stopping.'], warnings: [] };
@@ -79,9 +86,13 @@ async function readinessNow({ draining, readiness, logger }: ControlParts): Prom
   }
 }
 
-function welcome(build: Build): RequestHandler {
+function welcome({ build, clientPort }: ControlParts): RequestHandler {
   return (req, res) => {
-    const page = { base: ownAddress(req), version: build.version };
+    const own = ownAddress(req);
+    const { localPort } = req.socket;
+    const port = clientPort();
+    const base = port === localPort ? own : withPort(own, port);
+    const page = { base, own, version: build.version };
     res.set({ 'Content-Security-Policy': welcomePolicy, 'Referrer-Policy': 'no-referrer' });
     res.vary('Accept');
     if (req.accepts(['text/plain', 'text/html']) === 'text/html')
@@ -102,6 +113,11 @@ function ownAddress(req: Request): string {
   const { localAddress = '127.0.0.1', localPort = 80 } = req.socket;
   const address = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
   return `${scheme}://${address}:${String(localPort)}`;
+}
+
+/** Of an address without a path. */
+function withPort(address: string, port: number | undefined): string {
+  return port === undefined ? address : address.replace(/(?::\d{1,5})?$/, `:${String(port)}`);
 }
 
 const notAllowed: RequestHandler = (_req, res) => {

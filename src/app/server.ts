@@ -3,7 +3,14 @@
 // access log and its place in the metrics.
 
 import http from 'node:http';
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type {
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerOptions,
+  ServerResponse,
+} from 'node:http';
+import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import type { DataPlane, RequestContext } from '../http/context.ts';
@@ -13,15 +20,15 @@ import type { Metrics } from '../observability/metrics.ts';
 import type { Config } from './config.ts';
 import { controlPlane } from './control.ts';
 import type { ControlParts, Readiness } from './control.ts';
-import { RequestsInFlight, drainServer } from './lifecycle.ts';
+import { Traffic, drainServers } from './drain.ts';
 import { Refusals } from './refusals.ts';
 import { requestIds } from './request-id.ts';
 import { listenError } from './start-error.ts';
-import { tlsServer } from './tls.ts';
+import { TlsServers } from './tls.ts';
 import { readBuild } from './version.ts';
 
 export interface ServerParts {
-  readonly config: Pick<Config, 'host' | 'port' | 'tls' | 'drainTimeoutMs'>;
+  readonly config: Pick<Config, 'host' | 'port' | 'adminPort' | 'tls' | 'drainTimeoutMs'>;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
@@ -31,11 +38,18 @@ export interface ServerParts {
   readonly admin?: ControlParts['admin'];
 }
 
+/** Each such as `http://127.0.0.1:3000`. */
+export interface Addresses {
+  readonly address: string;
+  /** Undefined without a port of its own for the admin API. */
+  readonly adminAddress: string | undefined;
+}
+
 export interface LarderServer {
   readonly http: Server;
-  /** Resolves with the address, such as `http://127.0.0.1:3000`. Throws StartError. */
-  listen(): Promise<string>;
-  /** Drains (see drainServer), then frees the port. */
+  /** Resolves with where it listens. Throws StartError. */
+  listen(): Promise<Addresses>;
+  /** Drains (see drainServers), then frees the ports. */
   stop(): Promise<void>;
 }
 
@@ -58,13 +72,14 @@ const limits: ServerOptions = {
 /** Builds the server; it does not listen yet. Throws StartError when a TLS file cannot be used. */
 export function createServer(parts: ServerParts): LarderServer {
   const { config, logger } = parts;
-  const requests = new RequestsInFlight();
-  const tls = config.tls && tlsServer(config.tls, limits, logger);
-  const server = tls?.server ?? http.createServer(limits);
-  const handler = requestHandler(parts, requests);
-  server.on('request', handler);
-  // What Node would answer with a bare 417 is served as if nothing were expected, as RFC 9110, 10.1.1 allows.
-  server.on('checkExpectation', handler);
+  const traffic = new Traffic();
+  const tls = config.tls && new TlsServers(config.tls, logger);
+  const control = {
+    ...parts,
+    build: readBuild(),
+    draining: () => traffic.draining,
+    clientPort: () => portOf(server),
+  };
   const refusals = new Refusals(requestIds.make, ({ status, requestId, remote, code }) => {
     logger.info(
       { status, requestId, remote, code, outcome: 'bypass' },
@@ -72,15 +87,33 @@ export function createServer(parts: ServerParts): LarderServer {
     );
     parts.metrics.requestEnded(refusedSample(status));
   });
-  server.on('clientError', refusals.clientError);
-  server.on('connect', refusals.connect);
+  const serverOf = (planes: readonly DataPlane[], inward: boolean): Server => {
+    const made = tls?.create(limits) ?? http.createServer(limits);
+    const handler = requestHandler(parts, traffic, planes, controlPlane({ ...control, inward }));
+    traffic.watch(made);
+    made.on('request', handler);
+    // What Node would answer with a bare 417 is served as if nothing were expected, as RFC 9110, 10.1.1 allows.
+    made.on('checkExpectation', handler);
+    made.on('clientError', refusals.clientError);
+    made.on('connect', refusals.connect);
+    return made;
+  };
+  const server = serverOf(parts.planes, config.adminPort === undefined);
+  const admin = config.adminPort === undefined ? undefined : serverOf([], true);
   return {
     http: server,
-    listen: () => listen(server, config),
+    async listen() {
+      const { host, adminPort = 0 } = config;
+      // first, so that no client is let in when the start fails
+      const adminAddress = admin && (await listen(admin, host, adminPort, 'LARDER_ADMIN_PORT'));
+      const address = await listen(server, host, config.port, 'LARDER_PORT');
+      return { address, adminAddress };
+    },
     async stop() {
-      tls?.watch.close();
+      tls?.close();
       if (!server.listening) return;
-      if (await drainServer(server, requests, config.drainTimeoutMs)) return;
+      const servers = admin ? [server, admin] : [server];
+      if (await drainServers(servers, traffic, config.drainTimeoutMs)) return;
       logger.warn(
         `requests still in flight after ${String(config.drainTimeoutMs)} ms were cut off`,
       );
@@ -91,10 +124,12 @@ export function createServer(parts: ServerParts): LarderServer {
 const refusedSample = (status: number) =>
   ({ protocol: 'control', method: 'none', status, outcome: 'bypass', bytes: 0, ms: 0 }) as const;
 
-function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
-  const { planes, logger, metrics } = parts;
-  const control = controlPlane({ ...parts, build: readBuild(), draining: () => requests.draining });
-
+function requestHandler(
+  { logger, metrics }: ServerParts,
+  traffic: Traffic,
+  planes: readonly DataPlane[],
+  control: RequestListener,
+) {
   return (req: IncomingMessage, res: ServerResponse): void => {
     const started = performance.now();
     const requestId = requestIds.of(req.headers['x-request-id']);
@@ -102,10 +137,10 @@ function requestHandler(parts: ServerParts, requests: RequestsInFlight) {
     const context: RequestContext = { requestId, user: undefined, upstream: undefined, protocol: 'control', outcome: 'bypass', bytes: 0 };
     const path = pathOf(req);
     const remote = req.socket.remoteAddress;
-    requests.started();
-    if (requests.draining) res.shouldKeepAlive = false;
+    traffic.started(res);
+    if (traffic.draining) res.shouldKeepAlive = false;
     res.once('close', () => {
-      requests.ended();
+      traffic.ended(res);
       const { method = '' } = req;
       const { protocol, outcome, user, upstream } = context;
       const bytes = protocol === 'control' ? bodyBytes(req, res) : context.bytes;
@@ -195,17 +230,21 @@ function closeWithConnection(req: IncomingMessage, res: ServerResponse): void {
   });
 }
 
-function listen(server: Server, { host, port, tls }: ServerParts['config']): Promise<string> {
+const portOf = (server: Server): number | undefined =>
+  (server.address() as AddressInfo | null)?.port;
+
+function listen(server: Server, host: string, port: number, setting: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const failed = (error: Error) => {
-      reject(listenError(error, host, port));
+      reject(listenError(error, host, port, setting));
     };
     server.once('error', failed);
     server.listen(port, host, () => {
       server.off('error', failed);
       const { address, port: taken } = server.address() as AddressInfo;
       const shown = address.includes(':') ? `[${address}]` : address;
-      resolve(`${tls === undefined ? 'http' : 'https'}://${shown}:${String(taken)}`);
+      const scheme = server instanceof https.Server ? 'https' : 'http';
+      resolve(`${scheme}://${shown}:${String(taken)}`);
     });
   });
 }

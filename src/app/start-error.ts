@@ -29,13 +29,18 @@ export const fileReason = (error: unknown): string => {
   return reasons[code] ?? (code === '' ? String(error) : `the system says ${code}`);
 };
 
-/** The sentence for a failed `listen`. */
-export function listenError(error: unknown, host: string, port: number): StartError {
+/** The sentence for a failed `listen`. `setting`: where the port comes from. */
+export function listenError(
+  error: unknown,
+  host: string,
+  port: number,
+  setting: string,
+): StartError {
   const where = `${host} port ${String(port)}`;
   const code = codeOf(error);
   const sentences: Readonly<Record<string, string>> = {
-    EADDRINUSE: `Cannot listen on ${where}: another program does. Stop it, or set LARDER_PORT to a free port.`,
-    EACCES: `Cannot listen on ${where}: this user may not. Set LARDER_PORT to a port of 1024 or more.`,
+    EADDRINUSE: `Cannot listen on ${where}: another program does. Stop it, or set ${setting} to a free port.`,
+    EACCES: `Cannot listen on ${where}: this user may not. Set ${setting} to a port of 1024 or more.`,
     EADDRNOTAVAIL: `Cannot listen on ${where}: this machine has no such address. Set LARDER_HOST to one it has, or to 0.0.0.0.`,
     ENOTFOUND: `Cannot listen on ${where}: no address is known for that name. Set LARDER_HOST to an address, such as 127.0.0.1.`,
   };

@@ -13,45 +13,71 @@ import { FileWatch } from './watched-files.ts';
 
 type TlsFiles = NonNullable<Config['tls']>;
 
-/** A server, and the watch of its files, which whoever stops it closes. Throws StartError when they cannot be used. */
-export function tlsServer(
-  files: TlsFiles,
-  options: ServerOptions,
-  logger: Logger,
-): { readonly server: Server; readonly watch: FileWatch } {
-  let held = {
-    cert: readTlsFile('LARDER_TLS_CERT_FILE', files.certFile),
-    key: readTlsFile('LARDER_TLS_KEY_FILE', files.keyFile),
-  };
-  let server: https.Server;
-  try {
-    server = https.createServer({ ...options, ...held, handshakeTimeout: 10_000 });
-  } catch (error) {
-    throw new StartError(
-      `LARDER_TLS_CERT_FILE="${files.certFile}" and LARDER_TLS_KEY_FILE="${files.keyFile}" ${unfit}`,
-      { cause: error },
+/** Servers with the same certificate and key. */
+export class TlsServers {
+  readonly #files: TlsFiles;
+  readonly #logger: Logger;
+  readonly #watch: FileWatch;
+  readonly #servers: https.Server[] = [];
+  #held: { readonly cert: Buffer; readonly key: Buffer };
+
+  /** Watches the files until it is closed. Throws StartError when they cannot be read. */
+  constructor(files: TlsFiles, logger: Logger) {
+    this.#files = files;
+    this.#logger = logger;
+    this.#held = {
+      cert: readTlsFile('LARDER_TLS_CERT_FILE', files.certFile),
+      key: readTlsFile('LARDER_TLS_KEY_FILE', files.keyFile),
+    };
+    this.#watch = new FileWatch(
+      {
+        name: 'LARDER_TLS_CERT_FILE, LARDER_TLS_KEY_FILE',
+        files: [files.certFile, files.keyFile],
+        reload: () => this.#reload(),
+      },
+      logger,
     );
   }
-  server.on('tlsClientError', (error) => {
-    logger.debug({ err: error }, 'a TLS handshake failed');
-  });
-  const reload = async (): Promise<boolean> => {
-    const [cert, key] = await Promise.all([files.certFile, files.keyFile].map(again));
-    if (cert === undefined || key === undefined) return false;
-    if (cert.equals(held.cert) && key.equals(held.key)) return false;
+
+  /** A server that does not listen yet. Throws StartError when certificate and key cannot be used. */
+  create(options: ServerOptions): Server {
+    let server: https.Server;
     try {
-      // the server itself would be left with half of what does not fit
+      server = https.createServer({ ...options, ...this.#held, handshakeTimeout: 10_000 });
+    } catch (error) {
+      this.close();
+      const { certFile, keyFile } = this.#files;
+      throw new StartError(
+        `LARDER_TLS_CERT_FILE="${certFile}" and LARDER_TLS_KEY_FILE="${keyFile}" ${unfit}`,
+        { cause: error },
+      );
+    }
+    server.on('tlsClientError', (error) => {
+      this.#logger.debug({ err: error }, 'a TLS handshake failed');
+    });
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Ends the watch; the servers stay. */
+  close(): void {
+    this.#watch.close();
+  }
+
+  async #reload(): Promise<boolean> {
+    const { certFile, keyFile } = this.#files;
+    const [cert, key] = await Promise.all([readFile(certFile), readFile(keyFile)]);
+    if (cert.equals(this.#held.cert) && key.equals(this.#held.key)) return false;
+    try {
+      // a server itself would be left with half of what does not fit
       createSecureContext({ cert, key });
     } catch (cause) {
       throw new Error(`the certificate and the key ${unfit}`, { cause });
     }
-    server.setSecureContext({ cert, key });
-    held = { cert, key };
+    for (const server of this.#servers) server.setSecureContext({ cert, key });
+    this.#held = { cert, key };
     return true;
-  };
-  const name = 'LARDER_TLS_CERT_FILE, LARDER_TLS_KEY_FILE';
-  const watch = new FileWatch({ name, files: [files.certFile, files.keyFile], reload }, logger);
-  return { server, watch };
+  }
 }
 
 const unfit =
@@ -66,5 +92,3 @@ function readTlsFile(name: string, file: string): Buffer {
     });
   }
 }
-
-const again = (file: string): Promise<Buffer> => readFile(file);

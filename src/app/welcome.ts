@@ -3,8 +3,10 @@ import { imageClients, type ClientSetup } from './client-setup.ts';
 
 /** What the page is made of. */
 export interface Welcome {
-  /** The server's own address as its visitor wrote it, such as `http://larder:3000`. */
+  /** Where clients are served, such as `http://larder:3000`. */
   readonly base: string;
+  /** The page's own address as its visitor wrote it: another port where it has one of its own. */
+  readonly own: string;
   readonly version: string;
 }
 
@@ -68,7 +70,7 @@ function setupHtml({ client, file, text }: ClientSetup): string {
 }
 
 /** For everybody else. */
-export function welcomeText({ base, version }: Welcome): string {
+export function welcomeText({ base, own, version }: Welcome): string {
   const images = imageClients(base).map(
     ({ client, file, text }) => `${client}${file === undefined ? '' : `, ${file}`}:\n\n${text}\n`,
   );
@@ -78,9 +80,9 @@ Go, from now on:        go env -w GOPROXY=${base}
 Go, for one command:    GOPROXY=${base} go build ./...
 
 ${images.join('\n')}
-Ready?   ${base}/readyz
-Metrics  ${base}/metrics
-Version  ${base}/version
+Ready?   ${own}/readyz
+Metrics  ${own}/metrics
+Version  ${own}/version
 `;
 }
 

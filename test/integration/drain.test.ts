@@ -1,4 +1,6 @@
+import http from 'node:http';
 import type { Server } from 'node:http';
+import net from 'node:net';
 import { describe, expect, test } from 'vitest';
 
 import { StartError } from '../../src/app/start-error.ts';
@@ -41,6 +43,40 @@ describe('stopping', () => {
     expect(await connections(server.http)).toBe(0);
   });
 
+  test('an answer that is written goes out to the end, however slowly its client reads', async () => {
+    const size = 64 * 1024 * 1024; // more than any socket holds
+    const { go, next } = manualPlane();
+    const { base, server } = await serve({ go });
+    const reply = await slowly(base, '/go/x', async () => {
+      (await next()).end(Buffer.alloc(size));
+    });
+    const stop = server.stop();
+    // what came by then is all in the hands of the system, and the rest is still to be written
+    expect((await ask(base, '/readyz')).status).toBe(503);
+    expect(await received(reply)).toBe(size);
+    await stop;
+  });
+
+  test('who has connected and not asked yet is still answered', async () => {
+    const { go, next } = manualPlane();
+    const { base, server, port } = await serve({ go });
+    const socket = net.connect(port, '127.0.0.1');
+    await expect.poll(() => connections(server.http)).toBe(1);
+    let stopped = false;
+    const stop = server.stop().then(() => {
+      stopped = true;
+    });
+    expect((await ask(base, '/readyz')).status).toBe(503);
+    socket.write('GET /go/x HTTP/1.1\r\nHost: x\r\n\r\n');
+    const res = await next();
+    res.writeHead(200, { 'Content-Length': 10 }).write('12345');
+    expect(stopped).toBe(false);
+    res.end('67890');
+    const text = Buffer.concat(await socket.toArray()).toString();
+    expect(text).toMatch(/\r\nConnection: close\r\n[^]*1234567890$/i);
+    await stop;
+  });
+
   test('cuts off what does not end in time', async () => {
     const { go, next } = manualPlane();
     const { base, server, logged } = await serve({ go, drainTimeoutMs: 1 });
@@ -71,6 +107,26 @@ describe('an address that cannot be had is told in a sentence', () => {
     await expect(serve({ host: '192.0.2.1' })).rejects.toThrow(/LARDER_HOST/);
   });
 });
+
+/** The answer to a request, of which nothing is read yet. `respond` is awaited first. */
+async function slowly(base: string, path: string, respond: () => Promise<void>) {
+  const reply = new Promise<http.IncomingMessage>((resolve, reject) => {
+    http
+      .get(new URL(path, base), { agent: false }, (res) => {
+        resolve(res.pause());
+      })
+      .on('error', reject);
+  });
+  await respond();
+  return reply;
+}
+
+/** Bytes of a body. Throws where it breaks. */
+async function received(reply: http.IncomingMessage): Promise<number> {
+  let size = 0;
+  for await (const chunk of reply) size += (chunk as Buffer).length;
+  return size;
+}
 
 const connections = (server: Server) =>
   new Promise<number>((resolve, reject) => {

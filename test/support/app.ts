@@ -24,7 +24,7 @@ export async function startApp(env: Readonly<Record<string, string>>, clock?: Cl
     grammarChecks,
   );
   const app = await compose(config, pino({ base: null }, stream), clock);
-  const base = await app.server.listen();
+  const { address: base } = await app.server.listen();
   let stopped: Promise<void> | undefined;
   const stop = () => (stopped ??= app.stop());
   atEnd(stop);

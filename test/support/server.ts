@@ -38,14 +38,21 @@ export async function serve({ go = plane, readiness, admin, ...change }: Options
   const stream = { write: (line: string) => lines.push(JSON.parse(line) as (typeof lines)[0]) };
   const metrics = new Metrics();
   const server = createServer({
-    config: { host: '127.0.0.1', port: 0, tls: undefined, drainTimeoutMs: 10_000, ...change },
+    config: {
+      host: '127.0.0.1',
+      port: 0,
+      adminPort: undefined,
+      tls: undefined,
+      drainTimeoutMs: 10_000,
+      ...change,
+    },
     logger: pino({ base: null, formatters: { level: (level) => ({ level }) } }, stream),
     metrics,
     readiness: readiness ?? (() => Promise.resolve({ ready: true, reasons: [], warnings: [] })),
     planes: [go],
     admin,
   });
-  const base = await server.listen();
+  const { address: base, adminAddress } = await server.listen();
   atEnd(() => {
     server.http.closeAllConnections();
     server.http.close();
@@ -53,7 +60,7 @@ export async function serve({ go = plane, readiness, admin, ...change }: Options
   const { port } = server.http.address() as AddressInfo;
   const logged = async (matching: object) =>
     expect.poll(() => lines, { timeout: 20_000 }).toContainEqual(expect.objectContaining(matching));
-  return { server, base, port, lines, logged, metrics };
+  return { server, base, adminAddress, port, lines, logged, metrics };
 }
 
 interface Answer {

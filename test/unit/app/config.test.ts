@@ -32,6 +32,7 @@ describe('defaults', () => {
     expect(loadConfig(go)).toEqual({
       host: '0.0.0.0',
       port: 3000,
+      adminPort: undefined,
       tls: undefined,
       storage: 'file',
       storageDir: resolve('data'),
@@ -106,6 +107,7 @@ describe('values', () => {
       ...go,
       LARDER_HOST: '::1',
       LARDER_PORT: '0',
+      LARDER_ADMIN_PORT: '0',
       LARDER_TLS_CERT_FILE: 'c.pem',
       LARDER_TLS_KEY_FILE: '/k.pem',
       LARDER_SPOOL_DIR: '/tmp/spool',
@@ -121,6 +123,7 @@ describe('values', () => {
     expect(config).toMatchObject({
       host: '::1',
       port: 0,
+      adminPort: 0,
       tls: { certFile: resolve('c.pem'), keyFile: '/k.pem' },
       spoolDir: '/tmp/spool',
       go: { private: ['corp.test/*', '*.git.test'], readAhead: 'all', sumdbPolicy: 'require' },
@@ -134,6 +137,8 @@ describe('values', () => {
 
   test.each([
     ['LARDER_PORT', '65536', /from 1 to 65535/],
+    ['LARDER_ADMIN_PORT', 'x', /from 1 to 65535/],
+    ['LARDER_ADMIN_PORT', '3000', /is LARDER_PORT too/],
     ['LARDER_PORT', '-1', /from 1 to 65535/],
     ['LARDER_PORT', 'tcp://10.0.0.1:3000', /from 1 to 65535/],
     ['LARDER_HOST', 'a b', /127\.0\.0\.1/],

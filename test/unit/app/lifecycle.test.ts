@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, test } from 'vitest';
 
-import { RequestsInFlight, untilStopped } from '../../../src/app/lifecycle.ts';
+import { untilStopped } from '../../../src/app/lifecycle.ts';
 import { createLogger } from '../../../src/observability/logger.ts';
 
 const logger = createLogger('silent');
@@ -50,29 +50,5 @@ describe('a signal', () => {
     const code = untilStopped(() => Promise.reject(new Error('stuck')), logger, signals);
     signals.emit('SIGTERM', 'SIGTERM');
     expect(await code).toBe(1);
-  });
-});
-
-describe('requests in flight', () => {
-  test('none: drained at once', async () => {
-    const requests = new RequestsInFlight();
-    expect(requests.draining).toBe(false);
-    await requests.drain();
-    expect(requests.draining).toBe(true);
-  });
-
-  test('the drain ends with the last one, also one that came during it', async () => {
-    const requests = new RequestsInFlight();
-    let drained = false;
-    requests.started();
-    const done = requests.drain().then(() => {
-      drained = true;
-    });
-    requests.started();
-    requests.ended();
-    await new Promise(setImmediate);
-    expect(drained).toBe(false);
-    requests.ended();
-    await done;
   });
 });
