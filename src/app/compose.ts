@@ -186,12 +186,13 @@ export async function compose(
   });
   const stop = async () => {
     await server.stop();
+    const filled = fills.stop();
     await eviction.stop();
     await admin.stop();
     pull.close();
     await upstreams.close();
     await client.close();
-    await fills.settled();
+    await filled;
     await go.settled();
     await oci.settled();
     await eviction.close();

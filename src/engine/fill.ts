@@ -183,6 +183,11 @@ export class Fill {
     await this.#stashing;
   }
 
+  /** This process stops: whoever waits here fails, and other replicas are told nothing but that it is their turn. */
+  abandon(): void {
+    this.#abort.abort(stopping());
+  }
+
   /** Frees what it holds, as soon as the last reader closes: nobody joins after this. */
   forget(): void {
     this.#spool.close();
@@ -487,6 +492,9 @@ export class Fill {
     this.#ports.listener.fillEnded({ key, outcome: 'failed', code, bytes, ms });
   }
 }
+
+const stopping = () =>
+  new LarderError('overloaded', 'Larder is stopping; try again', { retryAfterMs: 1000 });
 
 const otherBytes = (): never => {
   throw new LarderError('upstream_failed', 'the upstream sends other bytes than it sent before');

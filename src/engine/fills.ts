@@ -21,6 +21,7 @@ export class Fills {
   /** Keys stored lately, for whoever looked into the store just before. */
   readonly #justStored = new LRUCache<string, true>({ max: 8192 });
   #waiting = 0;
+  #stopped = false;
 
   constructor(ports: Omit<FillPorts, 'admit'>, failures: Failures) {
     this.#ports = { ...ports, admit: (upstream) => this.#admit(upstream) };
@@ -55,6 +56,7 @@ export class Fills {
     const running = this.#inFlight.get(request.key);
     if (running) return running;
     const fill = new Fill(this.#ports, request);
+    if (this.#stopped) fill.abandon();
     this.#inFlight.set(request.key, fill);
     void fill.ended.then(() => {
       if (fill.stored) this.#justStored.set(request.key, true);
@@ -92,6 +94,13 @@ export class Fills {
     } finally {
       this.#waiting--;
     }
+  }
+
+  /** Gives up every fill that is not checked yet, and whatever comes still. Resolves when those under way are over. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const fill of [...this.#inFlight.values(), ...this.#disowned]) fill.abandon();
+    await this.settled();
   }
 
   /** Resolves when every fill under way is over. */

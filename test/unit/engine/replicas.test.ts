@@ -61,6 +61,39 @@ describe('content', () => {
     expect(requests.map((one) => one.fetches).reduce((sum, n) => sum + n)).toBe(1);
   });
 
+  test('goes on elsewhere when the replica that fetches it stops, and nobody there hears of that', async () => {
+    const [leader, follower] = replicas();
+    const [held, free] = [new Gate(), new Gate()];
+    const cut = leader.pull.content(content(key, bytes, { gate: held }), online);
+    await held.reached;
+    const request = content(key, bytes, { gate: free });
+    const served = follower.pull.content(request, online);
+    const waits = expect(cut).rejects.toMatchObject({ code: 'overloaded' });
+    await leader.fills.stop();
+    await waits;
+    await free.reached;
+    free.open();
+    const { body } = await served;
+    expect((await bytesOf(body)).equals(bytes)).toBe(true);
+    body.close();
+    expect(request.fetches).toBe(1);
+  });
+
+  test('a replica that only waits for another one stops at once', async () => {
+    const [leader, follower] = replicas();
+    const gate = new Gate();
+    const served = leader.pull.content(content(key, bytes, { gate }), online);
+    await gate.reached;
+    const waiting = follower.pull.content(content(key, bytes), online);
+    const fails = expect(waiting).rejects.toMatchObject({ code: 'overloaded' });
+    await eventually('it waits', () => follower.fills.inFlight === 1);
+    await follower.fills.stop();
+    await fails;
+    await expect(follower.pull.content(content(key, bytes), online)).rejects.toThrow(/stopping/);
+    gate.open();
+    (await served).body.close();
+  });
+
   test('that another replica stored is no word on what this one fetched', async () => {
     const [one, two] = replicas();
     const gate = new Gate();
