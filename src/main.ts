@@ -145,6 +145,7 @@ async function rules(args: string[]): Promise<number> {
 }
 
 async function serve(): Promise<number> {
+  const forgetSignals = endBySignal();
   const { loadConfig } = await import('./app/config.ts');
   const { compose } = await import('./app/compose.ts');
   const { grammarChecks } = await import('./app/grammar-checks.ts');
@@ -164,6 +165,7 @@ async function serve(): Promise<number> {
     process.on('SIGHUP', () => {
       app.reload();
     });
+    forgetSignals();
     return await untilStopped(() => app.stop(), logger);
   } catch (error) {
     if (error instanceof StartError || error instanceof LarderError)
@@ -172,6 +174,18 @@ async function serve(): Promise<number> {
       return usedWrongly(`Larder cannot start, as the system refuses: ${error.message}.`);
     throw error;
   }
+}
+
+/** Until there is something to stop. A container's first process is ended by no signal that it does not listen to. */
+function endBySignal(): () => void {
+  const ends = [
+    ['SIGINT', () => process.exit(128 + 2)],
+    ['SIGTERM', () => process.exit(128 + 15)],
+  ] as const;
+  for (const [signal, end] of ends) process.on(signal, end);
+  return () => {
+    for (const [signal, end] of ends) process.off(signal, end);
+  };
 }
 
 function say(text: string): number {
