@@ -2,7 +2,7 @@
 
 import type { Request, RequestHandler } from 'express';
 import { LarderError } from '../engine/errors.ts';
-import type { Holdings, Unit } from '../engine/holdings.ts';
+import type { Holdings, Pinned, Unit } from '../engine/holdings.ts';
 import type { LastUse } from '../references/last-use.ts';
 import type { Pins } from '../references/pins.ts';
 import { refuse } from './answers.ts';
@@ -24,7 +24,7 @@ type Kind = keyof ListingParts['holdings'];
 export function listUnits(parts: ListingParts, kind: Kind): RequestHandler {
   return async (req, res) => {
     const { prefix, after, limit } = pageIn(req.query);
-    const pinned = await parts.pins.names();
+    const pinned = await parts.pins.pinned();
     const found: Record<string, unknown>[] = [];
     let next: string | undefined;
     for await (const unit of parts.holdings[kind].list({ prefix, after })) {
@@ -49,12 +49,12 @@ export function showUnit(parts: ListingParts, kind: Kind): RequestHandler<{ name
       return;
     }
     const { unit, details } = found;
-    const pinned = await parts.pins.names();
+    const pinned = await parts.pins.pinned();
     res.json({ name: unit.name, ...details, ...stateOf(parts, unit, pinned) });
   };
 }
 
-function stateOf({ lastUse }: ListingParts, unit: Unit, pinned: ReadonlySet<string>) {
+function stateOf({ lastUse }: ListingParts, unit: Unit, pinned: Pinned) {
   const used = lastUse.of(unit.keys);
   return {
     storedAt: unit.storedAt === 0 ? null : iso(unit.storedAt),

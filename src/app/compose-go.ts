@@ -192,8 +192,8 @@ export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstrea
   };
 }
 
-/** Of a module's answers, which go with each of its purges. */
-const isOfGo = (key: string): boolean => key.startsWith('answers/go/');
+/** Of a module's answers, which go with each of its purges; or of everything. */
+const isOfGo = (key: string): boolean => key === '' || key.startsWith('answers/go/');
 
 const timeoutsOf = (config: Config) => ({
   firstByteMs: deadline(config.go.firstByteTimeoutMs),

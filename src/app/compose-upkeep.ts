@@ -1,6 +1,7 @@
 // What keeps the store in order, whoever asks for it: the server, or the command line with the store to itself.
 
 import { OldAnnouncements } from '../coordination/old-announcements.ts';
+import { announcementDocuments } from '../coordination/store-announcements.ts';
 import type { Answers } from '../engine/answers.ts';
 import { systemClock, type Lock, type Store } from '../engine/ports.ts';
 import type { Announcements, Purgeable } from '../engine/purge-plan.ts';
@@ -20,6 +21,8 @@ import { ExpiredAnswers } from '../references/expired-answers.ts';
 import type { Pins } from '../references/pins.ts';
 import { Purger } from '../references/purge.ts';
 import { Verifier } from '../references/verify.ts';
+import { ownVerifiable } from '../references/verify-own.ts';
+import { formatDocument } from '../storage/format.ts';
 import type { Config } from './config.ts';
 
 export interface UpkeepParts {
@@ -62,7 +65,7 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     lock,
     purger,
     sweepers: [
-      new OciSweeper({ store: place, answers, links, pinned: () => pins.names() }),
+      new OciSweeper({ store: place, answers, links, pinned: () => pins.pinned() }),
       new ExpiredAnswers(place, [
         { folder: GO_ANSWERS, usableMs: usableMs(config.listTtlMs) },
         { folder: OCI_ANSWERS, usableMs: usableMs(config.tagTtlMs) },
@@ -80,6 +83,10 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     rooms: [
       goVerifiable({ store: place, treeList, zips, spoolDir: config.spoolDir }),
       ociVerifiable(place),
+      ownVerifiable(place, systemClock.now, [
+        { items: () => announcementDocuments(place) },
+        { items: () => formatDocument(place) },
+      ]),
     ],
     clock: systemClock,
     ...(removed && { removed }),

@@ -1,5 +1,6 @@
 // What replicas tell each other of a purge: messages of a bounded size, as lines of JSON.
 
+import { seal, unseal } from '../engine/seal.ts';
 import type { PurgeScope } from '../engine/purge-plan.ts';
 
 /** Keys and folders in one message. */
@@ -15,7 +16,7 @@ export interface Announced extends PurgeScope {
 export function encodeScope(from: string, { keys, folders }: PurgeScope): string[] {
   const inKeys = inParts(keys).map((part): Announced => ({ from, keys: part, folders: [] }));
   const inFolders = inParts(folders).map((part): Announced => ({ from, keys: [], folders: part }));
-  return [...inKeys, ...inFolders].map((message) => JSON.stringify(message));
+  return [...inKeys, ...inFolders].map((message) => seal({ ...message }));
 }
 
 function inParts(names: readonly string[]): string[][] {
@@ -24,9 +25,9 @@ function inParts(names: readonly string[]): string[][] {
   return parts;
 }
 
-/** Throws an Error for what is no message. */
+/** Throws an Error for what is no message, or not as it was sent. */
 export function decodeScope(message: string): Announced {
-  const { from, keys, folders } = (JSON.parse(message) ?? {}) as Record<string, unknown>;
+  const { from, keys, folders } = unseal(message, ['from', 'keys', 'folders']) ?? {};
   if (typeof from !== 'string' || !isNames(keys) || !isNames(folders))
     throw new Error('this is no announcement of a purge');
   return { from, keys, folders };

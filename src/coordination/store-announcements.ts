@@ -3,8 +3,15 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { keysBelow } from '../engine/keys-below.ts';
 import type { Store } from '../engine/ports.ts';
-import type { Announcements, PurgeHandler, PurgeScope } from '../engine/purge-plan.ts';
+import {
+  EVERYTHING,
+  type Announcements,
+  type PurgeHandler,
+  type PurgeScope,
+} from '../engine/purge-plan.ts';
+import type { DocumentItem } from '../engine/verify-plan.ts';
 import { decodeScope, encodeScope } from './announced.ts';
 import type { LocalAnnouncements } from './local-announcements.ts';
 
@@ -141,19 +148,50 @@ export class StoreAnnouncements implements Announcements {
     for (const name of await this.#list()) {
       if (this.#followed.has(name)) continue;
       const document = await this.#parts.store.readDocument(`${FOLDER}/${name}`);
-      if (document) await this.#follow(Buffer.from(document).toString());
+      if (document) await this.#follow(document);
       this.#followed.add(name);
     }
   }
 
-  async #follow(document: string): Promise<void> {
+  async #follow(document: Uint8Array): Promise<void> {
     const { local, failed } = this.#parts;
-    for (const line of document.split('\n')) {
+    for (const line of linesIn(document)) {
       try {
-        await local.announce(decodeScope(line));
+        await local.announce(this.#scopeIn(line));
       } catch (error) {
         failed(error);
       }
     }
+  }
+
+  /** What cannot be read may have been of anything. */
+  #scopeIn(line: string): PurgeScope {
+    try {
+      return decodeScope(line);
+    } catch (error) {
+      this.#parts.failed(error);
+      return EVERYTHING;
+    }
+  }
+}
+
+const linesIn = (document: Uint8Array): string[] => Buffer.from(document).toString().split('\n');
+
+/** For a verification. One that is wrong has whoever finds it forget everything. */
+export async function* announcementDocuments(
+  store: Pick<Store, 'list' | 'writeDocument'>,
+): AsyncGenerator<DocumentItem> {
+  for await (const key of keysBelow(store, FOLDER)) {
+    const isSound = (document: Uint8Array) => {
+      try {
+        linesIn(document).forEach(decodeScope);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const lines = encodeScope(randomUUID(), EVERYTHING);
+    const rewrite = () => store.writeDocument(key, Buffer.from(lines.join('\n')));
+    yield { kind: 'document', key, isSound, rewrite };
   }
 }

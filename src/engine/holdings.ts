@@ -32,6 +32,9 @@ export interface ContentFolder {
   readonly keys: readonly string[];
 }
 
+/** Which names are kept for good, as it was when that was asked for. */
+export type Pinned = Pick<ReadonlySet<string>, 'has'>;
+
 /** Everything of one protocol. Its walks have no more in memory than a folder. All throw LarderError `store_failed`. */
 export interface Holdings {
   /** In the order of their keys. */

@@ -1,10 +1,13 @@
 // What a purge takes away, as the protocol rooms plan it and references/purge.ts carries it out.
 
-/** Keys, and all keys below folders (which are written without a slash at their end). */
+/** Keys, and all keys below folders (which are written without a slash at their end; the store itself is an empty one). */
 export interface PurgeScope {
   readonly keys: readonly string[];
   readonly folders: readonly string[];
 }
+
+/** For when it is not known what was purged. */
+export const EVERYTHING: PurgeScope = { keys: [], folders: [''] };
 
 /** Content that nothing else owned when the plan was made. */
 export interface PlannedContent {
@@ -53,6 +56,6 @@ export interface Announcements {
 /** Whether a key is in a scope. */
 export function within({ keys, folders }: PurgeScope): (key: string) => boolean {
   const exact = new Set(keys);
-  const prefixes = folders.map((folder) => `${folder}/`);
+  const prefixes = folders.map((folder) => (folder === '' ? '' : `${folder}/`));
   return (key) => exact.has(key) || prefixes.some((prefix) => key.startsWith(prefix));
 }

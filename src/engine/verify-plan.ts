@@ -1,6 +1,7 @@
 // What a verification looks at, as the protocol rooms know it and references/verify.ts goes through it.
 
-import type { StoredContent } from './ports.ts';
+import { keysBelow } from './keys-below.ts';
+import type { Store, StoredContent } from './ports.ts';
 
 /** Content by its name. */
 export interface ContentItem {
@@ -76,4 +77,14 @@ export interface Verifiable {
   readonly owners: readonly VerifyPart[];
   /** Whether nothing is left of what this room needs to know who owns what, while there is something to own. */
   hasLostOwners?(): Promise<boolean>;
+}
+
+/** Every document below a folder, each sound by itself. Throws LarderError `store_failed`. */
+export async function* documentsBelow(
+  store: Pick<Store, 'list'>,
+  folder: string,
+  isSound: (bytes: Uint8Array, key: string) => boolean,
+): AsyncGenerator<DocumentItem> {
+  for await (const key of keysBelow(store, folder))
+    yield { kind: 'document', key, isSound: (bytes) => isSound(bytes, key) };
 }

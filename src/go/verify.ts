@@ -4,11 +4,15 @@
 import { createHash, hash } from 'node:crypto';
 import { decodeAnswer } from '../engine/answers.ts';
 import { LarderError } from '../engine/errors.ts';
-import { keysBelow } from '../engine/keys-below.ts';
 import type { ContentRecord, Store, StoredContent } from '../engine/ports.ts';
 import { unsealBytes } from '../engine/seal.ts';
 import { SpoolFile } from '../engine/spool-file.ts';
-import type { DocumentItem, Verifiable, VerifyItem } from '../engine/verify-plan.ts';
+import {
+  documentsBelow,
+  type DocumentItem,
+  type Verifiable,
+  type VerifyItem,
+} from '../engine/verify-plan.ts';
 import { readAll } from '../http/download.ts';
 import { hasModuleLine } from './go-mod.ts';
 import { isEntry } from './index-feed.ts';
@@ -46,9 +50,9 @@ export function goVerifiable(parts: GoVerifyParts): Verifiable {
   return {
     contents: { items: () => files(parts, inTurn) },
     documents: [
-      { items: () => answers(store) },
-      { items: () => documents(store, 'answers/index', isIndexEntry) },
-      { items: () => documents(store, 'answers/sumdb', isProved) },
+      { items: () => documentsBelow(store, 'answers/go', isAnswer) },
+      { items: () => documentsBelow(store, 'answers/index', isIndexEntry) },
+      { items: () => documentsBelow(store, 'answers/sumdb', isProved) },
     ],
     owners: [{ items: () => lateLists(store) }],
   };
@@ -146,15 +150,17 @@ function wrong(why: string): never {
   throw new LarderError('bad_content', why);
 }
 
-/** The list of versions as a GOPROXY tree has it. One that names a version which is not there is wrong. */
+/** The list of versions as a GOPROXY tree has it. One that names a version which is not there, or one twice, is wrong. */
 function treeList({ store, treeList }: GoVerifyParts, module: string): DocumentItem {
   return {
     kind: 'document',
     key: treeListKey(module),
     async isSound(bytes) {
-      const there = Buffer.from(bytes).toString();
+      const there = Buffer.from(bytes)
+        .toString()
+        .split(/(?<=\n)/);
       const lines = new Set(await treeLines(store, module));
-      return there.split(/(?<=\n)/).every((line) => lines.has(line));
+      return there.every((line) => lines.delete(line));
     },
     rewrite: () => treeList.write(module),
   };
@@ -179,23 +185,8 @@ async function* lateLists(store: Store): AsyncGenerator<VerifyItem> {
   }
 }
 
-async function* answers(store: Store): AsyncGenerator<DocumentItem> {
-  for await (const key of keysBelow(store, 'answers/go')) {
-    const isSound = key.endsWith('.made')
-      ? isMade
-      : (bytes: Uint8Array) => decodeAnswer(bytes) !== undefined;
-    yield { kind: 'document', key, isSound };
-  }
-}
-
-async function* documents(
-  store: Store,
-  folder: string,
-  isSound: (bytes: Uint8Array, key: string) => boolean,
-): AsyncGenerator<DocumentItem> {
-  for await (const key of keysBelow(store, folder))
-    yield { kind: 'document', key, isSound: (bytes) => isSound(bytes, key) };
-}
+const isAnswer = (bytes: Uint8Array, key: string): boolean =>
+  key.endsWith('.made') ? isMade(bytes) : decodeAnswer(bytes) !== undefined;
 
 const isIndexEntry = (line: Uint8Array, key: string): boolean =>
   isEntry(key.slice(key.lastIndexOf('/') + 1), line);

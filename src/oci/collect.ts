@@ -3,6 +3,7 @@
 
 import { mapBounded } from '../engine/bounded.ts';
 import type { Orphans, Search, Sweeper } from '../engine/collection.ts';
+import type { Pinned } from '../engine/holdings.ts';
 import type { ContentRecord, Store } from '../engine/ports.ts';
 import type { PlannedContent } from '../engine/purge-plan.ts';
 import { DigestFilter } from './digest-filter.ts';
@@ -28,7 +29,7 @@ export interface OciSweepParts extends ViewParts {
   readonly store: Store;
   readonly links: Pick<Links, 'tagged' | 'filled' | 'settled'>;
   /** Names that are kept for good. Throws LarderError `store_failed`. */
-  pinned(): Promise<ReadonlySet<string>>;
+  pinned(): Promise<Pinned>;
 }
 
 export class OciSweeper implements Sweeper {
@@ -67,13 +68,13 @@ export class OciSweeper implements Sweeper {
 class OciSweep {
   readonly #parts: OciSweepParts;
   readonly #search: Search;
-  readonly #pinned: ReadonlySet<string>;
+  readonly #pinned: Pinned;
   readonly #marks: OrphanMarks;
   /** Digests that are owned in some repository, and those that some repository loses its link to. */
   readonly #staying = new DigestFilter();
   readonly #going = new DigestFilter();
 
-  constructor(parts: OciSweepParts, search: Search, pinned: ReadonlySet<string>) {
+  constructor(parts: OciSweepParts, search: Search, pinned: Pinned) {
     this.#parts = parts;
     this.#search = search;
     this.#pinned = pinned;

@@ -2,6 +2,7 @@
 // gone says no time. One document a repository.
 
 import type { Store } from '../engine/ports.ts';
+import { seal, unseal } from '../engine/seal.ts';
 import { ORPHANS, orphansKey } from './keys.ts';
 
 /** Milliseconds since the epoch, by the digest's text. */
@@ -20,7 +21,8 @@ export class OrphanMarks {
   async read(hash: string): Promise<Marks> {
     if (!(await this.#list()).has(hash)) return new Map();
     const document = await this.#store.readDocument(orphansKey(hash));
-    return document === undefined ? new Map() : decode(document);
+    // what is not as it was written was not seen: the time begins anew
+    return (document && decodeMarks(document)) ?? new Map();
   }
 
   async write(hash: string, marks: Marks): Promise<void> {
@@ -28,7 +30,7 @@ export class OrphanMarks {
     if (marks.size > 0)
       await this.#store.writeDocument(
         orphansKey(hash),
-        Buffer.from(JSON.stringify(Object.fromEntries(marks))),
+        Buffer.from(seal(Object.fromEntries(marks))),
       );
     else if (known.has(hash)) await this.#store.delete(orphansKey(hash));
   }
@@ -39,16 +41,12 @@ export class OrphanMarks {
   }
 }
 
-/** What cannot be read was not seen: the time begins anew. */
-function decode(document: Uint8Array): Marks {
-  try {
-    const json = JSON.parse(Buffer.from(document).toString()) as Record<string, unknown> | null;
-    return new Map(
-      Object.entries(json ?? {}).filter(
-        (entry): entry is [string, number] => typeof entry[1] === 'number',
-      ),
-    );
-  } catch {
-    return new Map();
-  }
+/** Undefined for what is not as it was written. */
+export function decodeMarks(document: Uint8Array): Marks | undefined {
+  const marks = unseal(Buffer.from(document).toString(), []);
+  if (marks === undefined) return undefined;
+  const entries = Object.entries(marks);
+  return new Map(
+    entries.filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
 }

@@ -4,6 +4,7 @@
 
 import { decodeAnswer } from '../engine/answers.ts';
 import { mapBounded } from '../engine/bounded.ts';
+import type { Pinned } from '../engine/holdings.ts';
 import { digestText, type Digest } from './digest.ts';
 import { edgeKey, edgeTime, parseElement } from './edges.ts';
 import { linkKey, tagKey } from './keys.ts';
@@ -23,7 +24,7 @@ export interface OrphanRules {
   readonly graceMs: number;
   readonly marks: Marks;
   /** Names, as a purge has them. */
-  readonly pinned: ReadonlySet<string>;
+  readonly pinned: Pinned;
 }
 
 export interface RepositoryOrphans {

@@ -4,15 +4,15 @@
 import { createHash } from 'node:crypto';
 import { decodeAnswer } from '../engine/answers.ts';
 import { LarderError } from '../engine/errors.ts';
-import { keysBelow } from '../engine/keys-below.ts';
 import type { Store, StoredContent } from '../engine/ports.ts';
-import type {
-  DocumentItem,
-  GroupItem,
-  Missing,
-  OwnerItem,
-  Verifiable,
-  VerifyItem,
+import {
+  documentsBelow,
+  type DocumentItem,
+  type GroupItem,
+  type Missing,
+  type OwnerItem,
+  type Verifiable,
+  type VerifyItem,
 } from '../engine/verify-plan.ts';
 import { digestText, type Digest } from './digest.ts';
 import {
@@ -25,8 +25,17 @@ import {
   repositoryHash,
   type Owner,
 } from './edges.ts';
-import { contentKey, linkKey, referencesFolder, repositoryKey, tagKey } from './keys.ts';
+import {
+  contentKey,
+  linkKey,
+  LISTS,
+  ORPHANS,
+  referencesFolder,
+  repositoryKey,
+  tagKey,
+} from './keys.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
+import { decodeMarks } from './orphan-marks.ts';
 import { purgedName } from './purge-name.ts';
 import { storedChildren } from './repository-view.ts';
 import { targetOf } from './tags.ts';
@@ -42,7 +51,8 @@ export function ociVerifiable(store: Store): Verifiable {
     documents: [
       { items: () => edges(store) },
       { items: () => linksAndTags(store) },
-      { items: () => answers(store) },
+      { items: () => documentsBelow(store, LISTS, (bytes) => decodeAnswer(bytes) !== undefined) },
+      { items: () => documentsBelow(store, ORPHANS, (bytes) => decodeMarks(bytes) !== undefined) },
     ],
     owners: [{ items: () => owners(store) }],
     async hasLostOwners() {
@@ -140,11 +150,6 @@ async function* linksAndTags(store: Store): AsyncGenerator<DocumentItem> {
       yield { kind: 'document', key: tagKey(repository, tag), isSound };
     }
   }
-}
-
-async function* answers(store: Store): AsyncGenerator<DocumentItem> {
-  for await (const key of keysBelow(store, 'answers/oci'))
-    yield { kind: 'document', key, isSound: (bytes) => decodeAnswer(bytes) !== undefined };
 }
 
 async function* owners(store: Store): AsyncGenerator<OwnerItem> {

@@ -4,7 +4,10 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Search, Sweeper } from '../engine/collection.ts';
+import { keysBelow } from '../engine/keys-below.ts';
 import type { Lease, Lock, Store } from '../engine/ports.ts';
+import { seal, unseal } from '../engine/seal.ts';
+import type { DocumentItem } from '../engine/verify-plan.ts';
 import type { Progress } from './jobs.ts';
 import { leaseOf } from './leases.ts';
 import type { Purger } from './purge.ts';
@@ -74,7 +77,7 @@ export class Collector {
       const result = await this.#collect(options, AbortSignal.any([signal, lease.lost]), progress);
       if (!options.dryRun) {
         const ended = { time: new Date(this.#parts.now()).toISOString() };
-        await store.writeDocument(COLLECTED, Buffer.from(JSON.stringify(ended)));
+        await store.writeDocument(COLLECTED, Buffer.from(seal(ended)));
       }
       return result;
     } finally {
@@ -153,12 +156,15 @@ const nothing = (skipped: string): CollectResult => ({
   skipped,
 });
 
+/** For a verification. Without it a collection is due. */
+export async function* collectedDocument(store: Pick<Store, 'list'>): AsyncGenerator<DocumentItem> {
+  for await (const key of keysBelow(store, 'references'))
+    if (key === COLLECTED)
+      yield { kind: 'document', key, isSound: (bytes) => timeIn(bytes) !== undefined };
+}
+
 function timeIn(document: Uint8Array): number | undefined {
-  try {
-    const { time } = JSON.parse(Buffer.from(document).toString()) as { time?: unknown };
-    const since = typeof time === 'string' ? Date.parse(time) : Number.NaN;
-    return Number.isNaN(since) ? undefined : since;
-  } catch {
-    return undefined;
-  }
+  const { time } = unseal(Buffer.from(document).toString(), ['time']) ?? {};
+  const since = typeof time === 'string' ? Date.parse(time) : Number.NaN;
+  return Number.isNaN(since) ? undefined : since;
 }

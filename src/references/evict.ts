@@ -4,7 +4,7 @@
 //   too large, or something too old? → the oldest units, found by a walk → not used since, not pinned → purge
 
 import { setImmediate as immediate } from 'node:timers/promises';
-import type { Holdings } from '../engine/holdings.ts';
+import type { Holdings, Pinned } from '../engine/holdings.ts';
 import type { Clock, Lease, Lock, Listener, Store } from '../engine/ports.ts';
 import type { PurgePlan } from '../engine/purge-plan.ts';
 import { Candidates, type Candidate } from './candidates.ts';
@@ -36,7 +36,7 @@ export interface EvictorParts {
   readonly lastUse: LastUse;
   readonly size: StoreSize;
   readonly tally: Pick<Tally, 'exchange' | 'recount' | 'countedAt'>;
-  readonly pins: Pick<Pins, 'names'>;
+  readonly pins: Pick<Pins, 'pinned'>;
   readonly purger: Pick<Purger, 'evict'>;
   /** Whether a fill of the key is under way here. */
   readonly isFilled: (key: string) => boolean;
@@ -163,7 +163,7 @@ export class Evictor {
   /** The oldest ones, as long as they are too old or the store is too large. */
   async #evict(isWanted: () => boolean, signal: AbortSignal): Promise<void> {
     const candidates = this.#candidates;
-    const run: Run = { pinned: await this.#parts.pins.names(), gone: 0 };
+    const run: Run = { pinned: await this.#parts.pins.pinned(), gone: 0 };
     this.#sawUse = false;
     let walk: 'none' | 'units' | 'strays too' = 'none';
     for (let goneBefore = 0; !signal.aborted;) {
@@ -185,7 +185,7 @@ export class Evictor {
       if (isFruitless && (walk === 'strays too' || !isWanted())) break;
       walk = isFruitless ? 'strays too' : 'units';
       goneBefore = run.gone;
-      run.pinned = await this.#parts.pins.names();
+      run.pinned = await this.#parts.pins.pinned();
       await candidates.find(walk === 'strays too', signal);
     }
   }
@@ -247,7 +247,7 @@ export class Evictor {
 
 /** One round of evictions. */
 interface Run {
-  pinned: ReadonlySet<string>;
+  pinned: Pinned;
   /** Units that went. */
   gone: number;
 }

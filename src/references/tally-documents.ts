@@ -1,7 +1,9 @@
-// The documents of tally.ts. What cannot be read says nothing: a walk sets the size right, and what is used is told again.
+// The documents of tally.ts. What is not as it was written says nothing: a walk sets the size right, and what is used is told
+// again.
 
+import { seal, sealBytes, unseal, unsealBytes } from '../engine/seal.ts';
 import { NAME_LENGTH, type Uses } from './last-use.ts';
-import { NOTHING, type Sum } from './store-size.ts';
+import type { Sum } from './store-size.ts';
 
 /** Documents that all last uses go into. */
 export const SHARDS = 16;
@@ -9,15 +11,12 @@ export const SHARDS = 16;
 /** By the name's first character. */
 export const shardOf = (name: string): number => name.charCodeAt(0) % SHARDS;
 
-/** One line a name: the name, and the time in base 36. */
-export function encodeUses(uses: Uses): Uint8Array {
-  const lines: string[] = [];
-  for (const [name, time] of uses) lines.push(`${name}${time.toString(36)}\n`);
-  return Buffer.from(lines.join(''));
-}
+export const encodeUses = (uses: Uses): Uint8Array => sealBytes(Buffer.from(linesOf(uses)));
 
-export function decodeUses(document: Uint8Array): Map<string, number> {
-  return usesIn(Buffer.from(document).toString());
+/** Undefined for what is not as it was written, as the others. */
+export function decodeUses(document: Uint8Array): Map<string, number> | undefined {
+  const lines = unsealBytes(document);
+  return lines && usesIn(Buffer.from(lines).toString());
 }
 
 /** What one replica saw. */
@@ -27,15 +26,14 @@ export interface Log {
 }
 
 export const encodeLog = ({ sum, uses }: Log): Uint8Array =>
-  Buffer.concat([Buffer.from(`${JSON.stringify(sum)}\n`), encodeUses(uses)]);
+  sealBytes(Buffer.from(`${JSON.stringify(sum)}\n${linesOf(uses)}`));
 
-export function decodeLog(document: Uint8Array): Log {
-  const text = Buffer.from(document).toString();
-  const end = text.indexOf('\n');
-  return {
-    sum: sumIn(text.slice(0, Math.max(0, end))) ?? NOTHING,
-    uses: usesIn(text.slice(end + 1)),
-  };
+export function decodeLog(document: Uint8Array): Log | undefined {
+  const bytes = unsealBytes(document);
+  if (bytes === undefined) return undefined;
+  const [first = '', ...lines] = Buffer.from(bytes).toString().split('\n');
+  const sum = sumIn(JSON.parse(first));
+  return sum && { sum, uses: usesIn(lines.join('\n')) };
 }
 
 export interface Base {
@@ -47,26 +45,27 @@ export interface Base {
 }
 
 export const encodeSize = ({ sum, countedAt, included }: Base): Uint8Array =>
-  Buffer.from(JSON.stringify({ ...sum, countedAt, included: [...included] }));
+  Buffer.from(seal({ ...sum, countedAt, included: [...included] }));
 
 export function decodeSize(document: Uint8Array): Base | undefined {
-  const text = Buffer.from(document).toString();
-  const sum = sumIn(text);
+  const base = unseal(Buffer.from(document).toString(), []);
+  const sum = sumIn(base);
+  const { countedAt, included } = base ?? {};
   if (sum === undefined) return undefined;
-  const { countedAt, included } = JSON.parse(text) as { countedAt?: unknown; included?: unknown };
   if (typeof countedAt !== 'number' || !Array.isArray(included)) return undefined;
   return { sum, countedAt, included: new Set(included.map(String)) };
 }
 
-function sumIn(json: string): Sum | undefined {
-  let parsed: { bytes?: unknown; objects?: unknown } | null;
-  try {
-    parsed = JSON.parse(json) as typeof parsed;
-  } catch {
-    return undefined;
-  }
-  if (typeof parsed?.bytes !== 'number' || typeof parsed.objects !== 'number') return undefined;
-  return { bytes: parsed.bytes, objects: parsed.objects };
+function sumIn(json: unknown): Sum | undefined {
+  const { bytes, objects } = (json ?? {}) as Readonly<Record<string, unknown>>;
+  return typeof bytes === 'number' && typeof objects === 'number' ? { bytes, objects } : undefined;
+}
+
+/** One a name: the name, and the time in base 36. */
+function linesOf(uses: Uses): string {
+  const lines: string[] = [];
+  for (const [name, time] of uses) lines.push(`${name}${time.toString(36)}\n`);
+  return lines.join('');
 }
 
 function usesIn(text: string): Map<string, number> {

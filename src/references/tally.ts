@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto';
 import { mapBounded } from '../engine/bounded.ts';
 import type { ContentFolder } from '../engine/holdings.ts';
 import type { Clock, Lock, Store } from '../engine/ports.ts';
+import { documentsBelow, type DocumentItem } from '../engine/verify-plan.ts';
 import type { LastUse } from './last-use.ts';
 import { leaseWithin } from './leases.ts';
 import { NOTHING, plus, type StoreSize, type Sum } from './store-size.ts';
@@ -23,9 +24,10 @@ import {
   shardOf,
 } from './tally-documents.ts';
 
-const LOG = 'usage/log';
-const SIZE = 'usage/size';
-const unitsKey = (shard: number): string => `usage/units/${String(shard)}`;
+const FOLDER = 'usage';
+const LOG = `${FOLDER}/log`;
+const SIZE = `${FOLDER}/size`;
+const unitsKey = (shard: number): string => `${FOLDER}/units/${String(shard)}`;
 
 /** From one telling to the next, a fifth more or less. */
 const TELL_MS = 60_000;
@@ -129,9 +131,9 @@ export class Tally {
     await mapBounded(news, LANES, async (name) => {
       const document = await store.readDocument(`${LOG}/${name}`);
       if (document === undefined) return;
-      const { sum, uses } = decodeLog(document);
-      this.#logs.set(name, sum);
-      lastUse.learn(uses);
+      const log = decodeLog(document);
+      this.#logs.set(name, log?.sum ?? NOTHING);
+      if (log) lastUse.learn(log.uses);
     });
     const listed = new Set(names);
     for (const name of this.#logs.keys()) if (!listed.has(name)) this.#logs.delete(name);
@@ -167,7 +169,8 @@ export class Tally {
     const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
     await mapBounded(shards, LANES, async (shard) => {
       const document = await store.readDocument(unitsKey(shard));
-      if (document) lastUse.learn(decodeUses(document));
+      const uses = document && decodeUses(document);
+      if (uses) lastUse.learn(uses);
     });
   }
 
@@ -203,3 +206,10 @@ export class Tally {
     return done;
   }
 }
+
+/** For a verification. What is wrong goes: it says nothing. */
+export const usageDocuments = (store: Pick<Store, 'list'>): AsyncGenerator<DocumentItem> =>
+  documentsBelow(store, FOLDER, (bytes, key) => {
+    if (key === SIZE) return decodeSize(bytes) !== undefined;
+    return (key.startsWith(`${LOG}/`) ? decodeLog(bytes) : decodeUses(bytes)) !== undefined;
+  });

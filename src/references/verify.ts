@@ -155,6 +155,15 @@ class Run {
 
   async whole(): Promise<VerifyResult> {
     const { store } = this.#parts;
+    for (const [key, members] of [
+      [NOTE, NOTE_MEMBERS],
+      [REBUILDING, ['time']],
+    ] as const) {
+      const document = await store.readDocument(key);
+      // it is written anew, or deleted, by this very run
+      if (document && unseal(Buffer.from(document).toString(), members) === undefined)
+        this.#corrupt.add(`document:${key}`);
+    }
     const mark = this.#repair ? await this.#mark() : undefined;
     try {
       await this.#goThrough();

@@ -1,5 +1,6 @@
 import { LarderError, messageOf } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
+import type { DocumentItem } from '../engine/verify-plan.ts';
 
 /** The layout that this program writes (docs/architecture.md). */
 export const FORMAT = 1;
@@ -76,6 +77,16 @@ export async function readFormat(store: Pick<Store, 'readDocument'>): Promise<nu
   const format = formatIn(Buffer.from(document).toString());
   if (format === undefined || format < OLDEST) throw refusal('an unreadable format.json');
   return format;
+}
+
+/** For a verification of a store in use, which has this program's format. */
+export async function* formatDocument(
+  store: Pick<Store, 'list' | 'writeDocument'>,
+): AsyncGenerator<DocumentItem> {
+  if (!(await store.list('')).includes(FORMAT_KEY)) return;
+  const isSound = (bytes: Uint8Array) => formatIn(Buffer.from(bytes).toString()) === FORMAT;
+  const rewrite = () => writeFormat(store, FORMAT);
+  yield { kind: 'document', key: FORMAT_KEY, isSound, rewrite };
 }
 
 /** Throws LarderError `store_failed`. */

@@ -66,14 +66,14 @@ describe('a pin', async () => {
     const name = 'go:example.com/m@v1.1.0';
     for (let i = 0; i < 2; i++)
       expect(await call('POST', '/admin/pin', body)).toEqual([200, { name, pinned: true }]);
-    expect([...(await pins.names())]).toEqual([name]);
+    expect((await pins.pinned()).has(name)).toBe(true);
     const [, listed] = await get('modules');
     expect(listed).toMatchObject({
       modules: [{ pinned: false }, { name, pinned: true }, { pinned: false }],
     });
     for (let i = 0; i < 2; i++)
       expect(await call('DELETE', '/admin/pin', body)).toEqual([200, { name, pinned: false }]);
-    expect([...(await pins.names())]).toEqual([]);
+    expect((await pins.pinned()).has(name)).toBe(false);
     expect(audited.map(({ action, name: of }) => [action, of])).toEqual([
       ['pin', name],
       ['pin', name],

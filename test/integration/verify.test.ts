@@ -3,9 +3,22 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { LocalAnnouncements } from '../../src/coordination/local-announcements.ts';
+import { LocalLock } from '../../src/coordination/local-lock.ts';
+import { StoreAnnouncements } from '../../src/coordination/store-announcements.ts';
+import { Answers, confirmed } from '../../src/engine/answers.ts';
+import { systemClock, type Store } from '../../src/engine/ports.ts';
 import { within } from '../../src/engine/purge-plan.ts';
-import type { Store } from '../../src/engine/ports.ts';
+import { sealBytes } from '../../src/engine/seal.ts';
+import { OrphanMarks } from '../../src/oci/orphan-marks.ts';
+import { Collector } from '../../src/references/collect.ts';
+import { contentsOf } from '../../src/references/evict.ts';
+import { LastUse } from '../../src/references/last-use.ts';
+import { Pins } from '../../src/references/pins.ts';
+import { StoreSize } from '../../src/references/store-size.ts';
+import { Tally } from '../../src/references/tally.ts';
 import { FileStore } from '../../src/storage/file.ts';
+import { FORMAT, readFormat, writeFormat } from '../../src/storage/format.ts';
 import { hot } from '../../src/storage/hot.ts';
 import { never, sha256, bytesOf } from '../support/engine.ts';
 import { keepImage, keepModule, seeded, type Kept } from '../support/filled-store.ts';
@@ -139,6 +152,79 @@ async function restoreRecord(root: string, store: Store, file: string): Promise<
   if (key.endsWith('.zip')) extra['goMod'] = sha256(goMod);
   await store.stash(key, { bytes }, { ...record, extra });
 }
+
+/** One of each document that Larder writes beside content, as it writes them. */
+async function keepDocuments(store: Store): Promise<void> {
+  await keepModule(store, 'example.com/m', 3);
+  await keepImage(store, { upstream: { name: 'reg.test' }, path: 'app' }, 'v1', ['layer']);
+  await new Pins(store, Date.now).add('go:example.com/m');
+  const clock = systemClock;
+  const lastUse = new LastUse(clock, (key) => key);
+  const size = new StoreSize();
+  const parts = { store, clock, lastUse, size, lock: new LocalLock(), failed: fail };
+  const tally = new Tally(parts);
+  for (let i = 0; i <= 25; i++) {
+    lastUse.used(`go/example.com/m/@v/v1.${String(i)}.0.zip`);
+    size.stored('go/example.com/m/@v/v1.0.0.zip', 1);
+    await tally.exchange();
+  }
+  await tally.recount(contentsOf([]), never);
+  lastUse.used('go/example.com/m/@v/v1.0.0.zip');
+  await tally.close();
+  const marks = new OrphanMarks(store);
+  await marks.write('0'.repeat(32), new Map([[`sha256:${'0'.repeat(64)}`, Date.now()]]));
+  const lock = new LocalLock();
+  const purger = { run: () => Promise.reject(new Error('nothing is found')) };
+  const collecting = { graceMs: 0, keepsAll: false, now: Date.now };
+  const collector = new Collector({ store, lock, purger, sweepers: [], ...collecting });
+  await collector.run({ dryRun: false }, never);
+  const told = await StoreAnnouncements.open({
+    store,
+    local: new LocalAnnouncements(),
+    carrier: new LocalAnnouncements(),
+    now: Date.now,
+    failed: fail,
+  });
+  await told.announce({ keys: ['a', 'b'], folders: ['c'] });
+  await told.close();
+  const answers = new Answers(store);
+  for (const key of ['answers/go/example.com/m/@v/list', 'answers/oci/repos/reg.test/app/x'])
+    await answers.keep(key, confirmed({ bytes: Buffer.from('v1\n'), source: 'x' }, undefined, 0));
+  await store.writeDocument('answers/sumdb/x/latest', sealBytes(Buffer.from('tree')));
+  await writeFormat(store, FORMAT);
+}
+
+function fail(error: unknown): never {
+  throw error;
+}
+
+test('any bit of any document is found, and repair leaves nothing wrong and what is pinned as it was', async () => {
+  const { root, store } = await fileStore();
+  await keepDocuments(store);
+  await store.close();
+  const files = filesBelow(root).filter((file) => !/\.(record|info|mod|zip)$|blobs/.test(file));
+  const keys = files.map((file) => path.relative(root, file));
+  const folders = new Set(keys.map((key) => key.split('/').slice(0, 2).join('/')));
+  for (const folder of ['usage/log', 'usage/size', 'usage/units', 'references/collected'])
+    expect(folders).toContain(folder);
+  for (const folder of ['answers/purges', 'oci/orphans', 'oci/references', 'format.json'])
+    expect(folders).toContain(folder);
+  const before = files.map((file) => readFileSync(file));
+  const random = seeded(11);
+  const { verifier } = verifierOf(store);
+  expect((await verifier.run({ repair: false }, never)).corrupt).toEqual([]);
+  for (let round = 0; round < 2; round++) {
+    for (const file of files) flip(file, random());
+    const { corrupt } = await verifier.run({ repair: false }, never);
+    expect([...corrupt].sort()).toEqual(keys.map((key) => `document:${key}`).sort());
+    if (round < 1) for (const [i, file] of files.entries()) writeFileSync(file, before[i] ?? '');
+  }
+  await verifier.run({ repair: true }, never);
+  expect((await verifier.run({ repair: false }, never)).corrupt).toEqual([]);
+  const pinned = await new Pins(store, Date.now).pinned();
+  expect([pinned.has('go:example.com/m'), pinned.has('go:example.com/n')]).toEqual([true, false]);
+  expect(await readFormat(store)).toBe(FORMAT);
+});
 
 test('large content is checked as a whole, zips from a file', async () => {
   const { root, store } = await fileStore();
