@@ -86,6 +86,10 @@ export async function compose(
   });
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
   metrics.observeSize(() => watched.size.now?.bytes);
+  metrics.observeDisks({
+    spool: config.spoolDir,
+    ...(config.storage === 'file' && { store: config.storageDir }),
+  });
 
   const upstreams = await composeGoUpstreams(config, { client, rules, logger });
   const zips = new ZipChecker();

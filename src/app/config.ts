@@ -8,14 +8,14 @@ import { z } from 'zod';
 import { MODES, type Mode } from '../engine/policy.ts';
 import { OUTSIDE } from '../go/vcs/environment.ts';
 import { adminProblems, adminTokenOf } from './admin-token.ts';
-import { parseDuration } from './duration.ts';
+import { durationGrammar, parseDuration } from './duration.ts';
 import { goDefaults, usualSumdb } from './go-defaults.ts';
 import { proxyProblems } from './proxy-variables.ts';
 import { s3Of, s3Problems, urlProblem, type S3Settings } from './s3-settings.ts';
 import { withSecretFiles } from './secret-files.ts';
 import { unknownSetting } from './setting-names.ts';
 import { pairProblems } from './setting-pairs.ts';
-import { parseSize } from './size.ts';
+import { parseSize, sizeGrammar } from './size.ts';
 import { ConfigError } from './start-error.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -138,9 +138,11 @@ const longestTimerMs = 24 * 86_400_000;
 
 const durationHint = 'a whole number with ms, s, m, h or d, such as 250ms, 30s, 15m or 7d';
 
+/** Told to whoever reads the settings as a JSON schema; what is wrong is said where the text is read. */
+const written = ({ source }: RegExp) => z.string().meta({ pattern: source });
+
 function duration(fallback: string, longestMs: number) {
-  return z
-    .string()
+  return written(durationGrammar)
     .default(fallback)
     .transform((text, context) => {
       const ms = parseDuration(text);
@@ -174,7 +176,7 @@ const optionalPath = z
 
 const flag = word(['true', 'false'], 'false').transform((value) => value === 'true');
 
-const size = text('0').transform((value, context) => {
+const size = written(sizeGrammar).default('0').transform((value, context) => {
   const bytes = parseSize(value);
   if (bytes !== undefined) return bytes;
   context.addIssue(
@@ -292,6 +294,9 @@ const settings = (checks: Checks) =>
     LARDER_COLLECT_INTERVAL: timer('1h'),
     LARDER_LOG_LEVEL: word(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'info'),
   });
+
+/** What may be given, by name: texts, as the environment has them. With every default that is the same on every machine. */
+export const settingsSchema = () => z.toJSONSchema(settings({}), { io: 'input', target: 'draft-7' });
 
 /** Every name that is a setting. */
 export const settingNames: readonly string[] = Object.keys(settings({}).shape);

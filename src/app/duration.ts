@@ -6,9 +6,12 @@ const units: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
+/** A whole number and one unit. */
+export const durationGrammar = /^(\d{1,12})(ms|[smhd])$/;
+
 /** Milliseconds of `250ms`, `30s`, `15m`, `1h`, `7d`, or `0s`: a whole number and one unit. Undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,12})(ms|[smhd])$/.exec(text);
+  const match = durationGrammar.exec(text);
   const unit = units[match?.[2] ?? ''];
   if (match === null || unit === undefined) return undefined;
   const ms = Number(match[1]) * unit;

@@ -10,9 +10,12 @@ const units: Readonly<Record<string, number>> = {
   TiB: 1024 ** 4,
 };
 
+/** A whole number and one unit, or none. */
+export const sizeGrammar = /^(\d{1,15})([kMGT]B|[KMGT]iB|)$/;
+
 /** Bytes of `1048576`, `500MB`, `50GB` or `50GiB`: a whole number and one unit, or none. Undefined for anything else. */
 export function parseSize(text: string): number | undefined {
-  const match = /^(\d{1,15})([kMGT]B|[KMGT]iB|)$/.exec(text);
+  const match = sizeGrammar.exec(text);
   const unit = units[match?.[2] ?? '?'];
   if (match === null || unit === undefined) return undefined;
   const bytes = Number(match[1]) * unit;

@@ -5,6 +5,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 
 import type { CacheOutcome } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
+import { Disk, type DiskSpace } from './disk.ts';
 
 /** One request that is over. */
 export interface RequestSample {
@@ -109,6 +110,29 @@ export class Metrics {
         this.set(read() ?? Number.NaN);
       },
     });
+  }
+
+  /** Has the disks of `folders`, by what they are for, looked at at each scrape; not a number: not known. Called once. */
+  observeDisks(folders: Readonly<Record<string, string>>): void {
+    const disks = Object.entries(folders).map(([folder, path]) => ({
+      folder,
+      disk: new Disk(path),
+    }));
+    const gauge = (name: string, help: string, pick: (space: DiskSpace) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['folder'],
+        registers: [this.#registry],
+        async collect() {
+          for (const { folder, disk } of disks) {
+            const space = await disk.space();
+            this.set({ folder }, space ? pick(space) : Number.NaN);
+          }
+        },
+      });
+    gauge('larder_disk_size_bytes', 'Size of the disk that a folder is on.', ({ size }) => size);
+    gauge('larder_disk_free_bytes', 'Room that is left on that disk.', ({ free }) => free);
   }
 
   /** Everything in Prometheus' text format. */

@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { Metrics } from '../../../src/observability/metrics.ts';
@@ -126,6 +127,19 @@ test('fills under way and waiting are asked for at each scrape', async () => {
   load = { inFlight: 1, queued: 9 };
   expect(await samples('larder_fills_in_flight')).toEqual(['1']);
   expect(await samples('larder_fills_queued')).toEqual(['9']);
+});
+
+test('disks are looked at at each scrape', async () => {
+  metrics.observeDisks({ store: import.meta.dirname, spool: '/nowhere' });
+  const { blocks, bsize } = statfsSync(import.meta.dirname);
+  expect(await samples('larder_disk_size_bytes')).toEqual([
+    `{folder="store"} ${String(blocks * bsize)}`,
+    '{folder="spool"} Nan',
+  ]);
+  expect(await samples('larder_disk_free_bytes')).toEqual([
+    expect.stringMatching(/^{folder="store"} \d+$/),
+    '{folder="spool"} Nan',
+  ]);
 });
 
 test('the process and its event loop are there, each registry by itself', async () => {
