@@ -35,7 +35,8 @@ tests() {
   passed=$((passed + good)) failed=$((failed + bad))
 }
 
-if ! { bash scripts/install-tools.sh test && bash scripts/install-servers.sh; }; then
+if ! { bash scripts/install-tools.sh test && bash scripts/install-servers.sh &&
+  bash scripts/chart/tools.sh .cache/chart helm; }; then
   echo 'FAILED  tools'
   echo '0 passed, 1 failed'
   exit 1

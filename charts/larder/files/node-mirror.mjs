@@ -61,7 +61,6 @@ function remove(upstream) {
 }
 
 const address = addressOfLarder();
-for (const upstream of upstreams) write(upstream, address);
 const waiting = setInterval(() => undefined, 2 ** 30);
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, () => {
@@ -69,3 +68,4 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
     for (const upstream of upstreams) remove(upstream);
   });
 }
+for (const upstream of upstreams) write(upstream, address);

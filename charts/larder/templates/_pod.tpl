@@ -113,12 +113,10 @@ resources:
 {{- end }}
 volumeMounts:
   - name: spool
-    mountPath: /var/spool/larder
-  - name: tmp
-    mountPath: /tmp
+    mountPath: /spool
   {{- if eq (include "larder.storage" .) "file" }}
   - name: data
-    mountPath: /var/lib/larder
+    mountPath: /data
   {{- end }}
   {{- if include "larder.mountsFiles" . }}
   - name: files
@@ -141,9 +139,6 @@ volumeMounts:
     medium: {{ . }}
     {{- end }}
     sizeLimit: {{ .Values.spool.sizeLimit }}
-- name: tmp
-  emptyDir:
-    sizeLimit: {{ .Values.tmp.sizeLimit }}
 {{- if eq (include "larder.storage" .) "file" }}
 {{- if not .Values.persistence.enabled }}
 - name: data
@@ -158,7 +153,7 @@ volumeMounts:
 {{- if include "larder.mountsFiles" . }}
 - name: files
   projected:
-    defaultMode: 0440
+    defaultMode: 288 # 0440
     sources:
       {{- if .Values.rules.content }}
       - configMap:

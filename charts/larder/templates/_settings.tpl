@@ -48,9 +48,9 @@
 {{- end -}}
 {{- $_ := set $settings "LARDER_PORT" "3000" -}}
 {{- $_ := set $settings "LARDER_ADMIN_PORT" "3001" -}}
-{{- $_ := set $settings "LARDER_SPOOL_DIR" "/var/spool/larder" -}}
+{{- $_ := set $settings "LARDER_SPOOL_DIR" "/spool/larder" -}}
 {{- $_ := set $settings "LARDER_STORAGE" (include "larder.storage" .) -}}
-{{- $_ := set $settings "LARDER_STORAGE_DIR" (ternary "/var/lib/larder" "" (eq (include "larder.storage" .) "file")) -}}
+{{- $_ := set $settings "LARDER_STORAGE_DIR" (ternary "/data" "" (eq (include "larder.storage" .) "file")) -}}
 {{- $_ := set $settings "LARDER_DRAIN_TIMEOUT" (printf "%ss" (include "larder.drainSeconds" .)) -}}
 {{- if include "larder.wantsIPv6" . -}}
 {{- $_ := set $settings "LARDER_HOST" "::" -}}
@@ -108,6 +108,8 @@
 
 {{/* The variables that hold what is known only in the pod. */}}
 {{- define "larder.podEnvironment" -}}
+- name: TMPDIR
+  value: /spool
 {{- $secret := .Values.secrets.redis -}}
 {{- if and $secret.existingSecret (not $secret.urlKey) }}
 - name: REDIS_PASSWORD
