@@ -176,14 +176,16 @@ const optionalPath = z
 
 const flag = word(['true', 'false'], 'false').transform((value) => value === 'true');
 
-const size = written(sizeGrammar).default('0').transform((value, context) => {
-  const bytes = parseSize(value);
-  if (bytes !== undefined) return bytes;
-  context.addIssue(
-    'is not a size: give bytes, or a whole number with a unit, such as 50GB or 50GiB',
-  );
-  return z.NEVER;
-});
+const size = written(sizeGrammar)
+  .default('0')
+  .transform((value, context) => {
+    const bytes = parseSize(value);
+    if (bytes !== undefined) return bytes;
+    context.addIssue(
+      'is not a size: give bytes, or a whole number with a unit, such as 50GB or 50GiB',
+    );
+    return z.NEVER;
+  });
 
 function checked(check: Check | undefined) {
   return z.string().superRefine((value, context) => {
@@ -296,7 +298,8 @@ const settings = (checks: Checks) =>
   });
 
 /** What may be given, by name: texts, as the environment has them. With every default that is the same on every machine. */
-export const settingsSchema = () => z.toJSONSchema(settings({}), { io: 'input', target: 'draft-7' });
+export const settingsSchema = () =>
+  z.toJSONSchema(settings({}), { io: 'input', target: 'draft-7' });
 
 /** Every name that is a setting. */
 export const settingNames: readonly string[] = Object.keys(settings({}).shape);
