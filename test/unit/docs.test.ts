@@ -112,6 +112,7 @@ test('every metric that a document names is one', async () => {
   const metrics = new Metrics();
   metrics.observeFills(() => ({ inFlight: 0, queued: 0 }));
   metrics.observeSize(() => 0);
+  metrics.observeDisks({});
   const served = await metrics.text();
   const there = new Set([...served.matchAll(/^# TYPE (\w+)/gm)].map(([, name]) => name));
   const named = pages.flatMap(({ text }) =>
