@@ -145,6 +145,9 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- if .Values.config.LARDER_COLLECT_INTERVAL -}}
 {{- fail "collection.mode is cronJob, and config.LARDER_COLLECT_INTERVAL has the replicas collect too: leave one of them out." -}}
 {{- end -}}
+{{- if .Values.config.LARDER_MAX_AGE -}}
+{{- fail "collection.mode is cronJob, and config.LARDER_MAX_AGE is carried out by the replicas' own collection alone: leave one of them out." -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
