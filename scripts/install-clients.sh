@@ -11,21 +11,8 @@ scripts=$(cd "$(dirname "$0")" && pwd)
 newer=forky # the first Debian with containerd 2
 
 bash "$scripts/install-tools.sh" test
-if [ "$(id -u)" -ne 0 ] || [ -z "$(debian_release)" ]; then
-  echo "Docker and containerd are unpacked from Debian's packages and run as root: run this as root on Debian." >&2
-  exit 1
-fi
 mkdir -p "$1"
 dest=$(cd "$1" && pwd)
-
-# what the unpacked programs need of the system; docker is a package of its own from Debian 13 on
-libraries=(libdevmapper1.02.1 libseccomp2 libsystemd0)
-docker=(docker.io containerd runc)
-if [ ! -x "$dest/debian/usr/bin/docker" ]; then
-  apt-get update -qq
-  ! apt-cache show docker-cli >/dev/null 2>&1 || docker+=(docker-cli)
-  install --no-upgrade "${libraries[@]}"
-  unpack "$dest/debian" "${docker[@]}"
-fi
+bash "$scripts/install-docker.sh" "$dest/debian"
 [ -x "$dest/newer/usr/bin/containerd" ] || with_suite "$newer" unpack "$dest/newer" containerd
 bash "$scripts/build-peers.sh" "$dest/bin" registry crane helm oras

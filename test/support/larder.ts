@@ -1,13 +1,13 @@
 // The real program as a process of its own, with the Node that runs the tests and an environment that holds nothing
-// but what a test gives it.
+// but what a test gives it; or as a container, where the run of the tests says so (container.ts).
 
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { imageOfRun, startContainer, type Running } from './container.ts';
 import { request } from './http.ts';
 import { storeOfRun } from './store-of-run.ts';
 import { atEnd, atExit, eventually, tempDir } from './tmp.ts';
@@ -65,14 +65,16 @@ export interface RunningLarder {
   memory(): { readonly now: number; readonly peak: number };
 }
 
-const running = new Set<ChildProcess>();
+const running = new Set<Running>();
 // whatever ends the tests, no server stays behind
 atExit(() => {
-  for (const child of running) child.kill('SIGKILL');
+  for (const one of running) one.kill('SIGKILL');
 });
 
-interface Spawned {
-  readonly child: ChildProcess;
+/** How a container that was killed has ended; a process has a signal then. */
+const KILLED = 137;
+
+interface Spawned extends Pick<Running, 'pid' | 'kill'> {
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -84,24 +86,40 @@ function spawnLarder(
   cwd: string,
   guard: readonly string[] = ['--import', loopbackOnly],
 ): Spawned {
-  const child = spawn(process.execPath, [...guard, main, ...args], {
+  const started =
+    imageOfRun === undefined
+      ? startProcess([...guard, main, ...args], env, cwd)
+      : startContainer(imageOfRun, args, env, cwd);
+  const { child } = started;
+  running.add(started);
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      running.delete(started);
+      resolve({ code, signal });
+    });
+  });
+  return { ...started, ended, stdout: () => stdout, stderr: () => stderr };
+}
+
+function startProcess(args: readonly string[], env: Settings, cwd: string): Running {
+  const child = spawn(process.execPath, args, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
-  const ended = new Promise<Ended>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      running.delete(child);
-      resolve({ code, signal });
-    });
-  });
-  return { child, ended, stdout: () => stdout, stderr: () => stderr };
+  return {
+    child,
+    pid() {
+      if (child.pid === undefined) throw new Error('it was never begun');
+      return child.pid;
+    },
+    kill: (signal) => void child.kill(signal),
+  };
 }
 
 /** Runs the program to its own end with exactly these settings. Killed after 20 s: then `signal` is set. */
@@ -109,9 +127,13 @@ export async function runLarder(
   args: readonly string[],
   { env = {}, cwd = tempDir() }: { env?: Settings; cwd?: string } = {},
 ): Promise<Run> {
-  const { child, ended, stdout, stderr } = spawnLarder(args, env, cwd);
-  const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);
-  atEnd(() => child.kill('SIGKILL'));
+  const { kill, ended, stdout, stderr } = spawnLarder(args, env, cwd);
+  const timer = setTimeout(() => {
+    kill('SIGKILL');
+  }, 20_000);
+  atEnd(() => {
+    kill('SIGKILL');
+  });
   const { code, signal } = await ended;
   clearTimeout(timer);
   return { code, signal, stdout: stdout(), stderr: stderr() };
@@ -146,17 +168,17 @@ export async function startLarderProcess({
     ...(env['LARDER_PEER_SECRET'] !== undefined && { LARDER_PEER_URL: base }),
     ...env,
   };
-  const { child, ended, stdout, stderr } = spawnLarder(
+  const { kill, ended, stdout, stderr, ...started } = spawnLarder(
     ['serve'],
     settings,
     home,
     live ? [] : undefined,
   );
   atEnd(async () => {
-    child.kill('SIGKILL');
+    kill('SIGKILL');
     const { code } = await ended;
     // a test may not have noticed that its server is gone
-    if (code !== null && code !== 0) {
+    if (code !== null && code !== 0 && code !== KILLED) {
       throw new Error(`Larder ended with code ${String(code)} during the tests:\n${stderr()}`);
     }
   });
@@ -167,12 +189,12 @@ export async function startLarderProcess({
     const { status } = await request(base, '/healthz', { timeoutMs: 2000 });
     return status === 200;
   });
-  if (gone !== undefined || child.pid === undefined) {
+  if (gone !== undefined) {
     throw new Error(`Larder ended at its start:\n${stdout()}${stderr()}`);
   }
-  const { pid } = child;
+  const pid = started.pid();
   const end = (signal: NodeJS.Signals) => {
-    child.kill(signal);
+    kill(signal);
     return ended;
   };
   return {
@@ -184,7 +206,9 @@ export async function startLarderProcess({
     log: () => jsonLines(stdout()),
     stderr,
     ended,
-    signal: (signal = 'SIGTERM') => void child.kill(signal),
+    signal: (signal = 'SIGTERM') => {
+      kill(signal);
+    },
     stop: () => end('SIGTERM'),
     kill9: () => end('SIGKILL'),
     memory: () => memoryOf(pid),

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# test.sh [ARGUMENT…]: builds the image of this checkout, says how large it is, and runs the vitest project image against it:
+# what an image must be, and the end-to-end tests, with Larder in a container that is read-only, has no capability, another
+# user than root, and 256 MB. ARGUMENTs are vitest's. Engine, registry and all they keep are taken away however this ends; what
+# a second run can use stays in .cache.
+set -eu
+cd "$(dirname "$0")/../.."
+export PATH="$PWD/node_modules/.bin:$PATH" # as npm has it: the Node that npm ci brings, and vitest
+. scripts/debian.sh
+. scripts/image/engine.sh
+. scripts/image/bases.sh
+bash scripts/install-tools.sh test
+bash scripts/install-servers.sh
+bash scripts/install-docker.sh .cache/clients/debian
+export PATH="$PWD/.cache/clients/debian/usr/bin:$PWD/.cache/clients/debian/usr/sbin:$PATH"
+
+dir=$(mktemp -d)
+tidy_up() {
+  trap '' INT TERM HUP
+  stop_engine
+  rm -rf "$dir"
+}
+trap tidy_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+start_engine "$dir/engine"
+make_bases .cache/image "$registry"
+arguments=(--network host
+  --build-arg "NODE_IMAGE=$registry/node:26" --build-arg "NODE_DIGEST=$node_digest"
+  --build-arg "GO_IMAGE=$registry/go:1" --build-arg "GO_DIGEST=$go_digest"
+  --build-arg "VERSION=$(node -p 'require("./package.json").version')"
+  --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || true)"
+  --build-arg "CREATED=$(date -u +%FT%TZ)")
+for target in slim vcs; do
+  docker build --quiet "${arguments[@]}" --target "$target" -t "larder:$target" . >/dev/null
+done
+size() { echo $(($(docker image inspect --format '{{.Size}}' "$1") / 1000000)); }
+printf '%s MB  %s\n' "$(size "$registry/debian")" 'the Debian below' "$(size "$registry/node:26")" 'with Node.js and npm, the base' \
+  "$(size larder:slim)" 'larder' "$(size larder:vcs)" 'larder:vcs'
+
+# in the background, so that a signal is heard at once
+TEST_IMAGE=larder:slim TEST_IMAGE_VCS=larder:vcs vitest run --project image "$@" &
+wait $!
