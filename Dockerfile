@@ -22,11 +22,13 @@ FROM ${GO_IMAGE}${GO_DIGEST:+@${GO_DIGEST}} AS go
 FROM tools AS libraries
 WORKDIR /larder
 COPY package.json package-lock.json .npmrc ./
+COPY scripts/node scripts/node
 RUN npm ci --omit=dev --omit=optional --ignore-scripts
 
 FROM tools AS build
 WORKDIR /larder
 COPY package.json package-lock.json .npmrc ./
+COPY scripts/node scripts/node
 RUN npm ci --omit=optional --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
