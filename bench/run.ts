@@ -1,4 +1,4 @@
-// npm run bench [hits] [cold] [images] [replicas] [life] [vcs]: measures Larder beside others on this machine, prints Markdown tables, and puts them
+// npm run bench [hits] [cold] [images] [replicas] [life] [vcs] [rules]: measures Larder beside others on this machine, prints Markdown tables, and puts them
 // into docs/benchmarks.md with `npm run bench -- --write`. Figures are worth their ratios within one run.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ import { benchImageCold } from './image-cold.ts';
 import { benchImageHits } from './image-hits.ts';
 import { benchLife } from './life.ts';
 import { benchReplicas } from './replicas.ts';
+import { benchRules } from './rules.ts';
 import { progress } from './support/figures.ts';
 import { run } from './support/processes.ts';
 import { benchVcs } from './vcs.ts';
@@ -25,6 +26,7 @@ const benches = new Map([
   ['replicas', benchReplicas],
   ['life', benchLife],
   ['vcs', benchVcs],
+  ['rules', benchRules],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 

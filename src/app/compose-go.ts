@@ -176,6 +176,7 @@ export function composeGo(config: Config, shared: GoShared, upstreams: GoUpstrea
     policy: rules.go,
     offline: rules.offline,
     clock,
+    patienceMs: timeoutsOf(config).firstByteMs,
     announcements,
     via,
     onMistake,

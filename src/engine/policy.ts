@@ -131,6 +131,10 @@ export class Policy<Name, R extends Rule> {
 /** The last moment that a Date can be. */
 const LAST_MS = 8.64e15;
 
+/** From when on something is as old as that, milliseconds since the epoch as `publishedMs` is. */
+export const opensAt = (publishedMs: number, minAgeMs: number): number =>
+  Math.min(publishedMs + minAgeMs, LAST_MS);
+
 /**
  * Whether something is as old as its rule wants. `publishedMs`: since the epoch; undefined when it does not say. Throws
  * LarderError `denied`.
@@ -143,7 +147,7 @@ export function refuseYoung(
 ): void {
   if (publishedMs === undefined)
     throw new LarderError('denied', `${name} does not say when it was published, and a rule asks`);
-  const opens = Math.min(publishedMs + minAgeMs, LAST_MS);
+  const opens = opensAt(publishedMs, minAgeMs);
   if (opens <= now) return;
   const from = new Date(opens).toISOString();
   throw new LarderError('denied', `${name} is too young: a rule lets it in from ${from} on`);

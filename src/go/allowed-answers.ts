@@ -5,6 +5,7 @@ import type { ContentRequest } from '../engine/fill.ts';
 import { memoryBody } from '../engine/memory-body.ts';
 import type { Ask, AnswerRequest, PullThrough, ServedAnswer } from '../engine/pull-through.ts';
 import { readAll } from '../http/download.ts';
+import type { AllowedList, AllowedLists } from './allowed-lists.ts';
 import { whole, type GoGate } from './gate.ts';
 import { MAX_INFO, parseInfo } from './info.ts';
 import type { GoAnswerName, GoFileName } from './names.ts';
@@ -12,6 +13,7 @@ import { latestOf } from './version.ts';
 
 export interface AllowedAnswersParts {
   readonly gate: GoGate;
+  readonly lists: AllowedLists;
   readonly pull: PullThrough;
   readonly listOf: (module: string) => AnswerRequest;
   readonly requestOf: (name: GoFileName) => ContentRequest;
@@ -28,8 +30,7 @@ export class AllowedAnswers {
   async of(name: GoAnswerName, served: ServedAnswer, ask: Ask): Promise<ServedAnswer> {
     const { module } = name;
     if (name.kind === 'list') {
-      const versions = await this.#listed(module, served, ask);
-      const bytes = Buffer.from(versions.map((version) => `${version}\n`).join(''));
+      const { bytes } = await this.#listed(module, served, ask);
       // what the upstream's bytes are known by does not hold for these
       return { ...served, body: memoryBody(bytes), record: undefined };
     }
@@ -54,7 +55,8 @@ export class AllowedAnswers {
       // there is none: then the latest was all that there is
       throw isAbsent(error) ? denied : error;
     });
-    const version = latestOf(await this.#listed(module, list, ask));
+    const { versions } = await this.#listed(module, list, ask);
+    const version = latestOf(versions);
     if (version === undefined) throw denied;
     const request = requestOf({ kind: 'file', module, version, ext: 'info' });
     const { body, record } = await pull.content(request, whole(ask));
@@ -66,10 +68,8 @@ export class AllowedAnswers {
     }
   }
 
-  #listed(module: string, { body }: ServedAnswer, ask: Ask): Promise<string[]> {
-    const text = Buffer.from(body.bytes ?? []).toString();
-    const versions = text.split('\n').filter((version) => version !== '');
-    return this.#parts.gate.allowed(module, versions, ask);
+  #listed(module: string, { body }: ServedAnswer, ask: Ask): Promise<AllowedList> {
+    return this.#parts.lists.of(module, body.bytes ?? new Uint8Array(), ask);
   }
 }
 

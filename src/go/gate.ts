@@ -3,7 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { LarderError } from '../engine/errors.ts';
 import type { ContentRequest } from '../engine/fill.ts';
-import { refuseYoung, type Decision, type Mode } from '../engine/policy.ts';
+import { opensAt, refuseYoung, type Decision, type Mode } from '../engine/policy.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { Ask, PullThrough } from '../engine/pull-through.ts';
 import { ClientAsk } from '../http/client-ask.ts';
@@ -27,16 +27,37 @@ export interface GoGateParts {
 
 /** Versions in memory of which it is known when they were published. */
 const KNOWN = 20_000;
-/** Versions of one list of which that is found out side by side. */
-const SIDE_BY_SIDE = 16;
+/** Versions of one list of which that is found out side by side: half of the fills that one upstream may have. */
+const SIDE_BY_SIDE = 32;
+
+interface Known extends Info {
+  /** Of its .info. */
+  readonly key: string;
+}
+
+/** Of a list. */
+export interface Allowed {
+  readonly versions: readonly string[];
+  /** How long that holds, milliseconds since the epoch. */
+  readonly until: number;
+}
 
 export class GoGate {
   readonly #parts: GoGateParts;
-  /** By the key of the .info. */
-  readonly #known = new LRUCache<string, Info>({ max: KNOWN });
+  /** By `module@version`. */
+  readonly #known = new LRUCache<string, Known>({ max: KNOWN });
 
   constructor(parts: GoGateParts) {
     this.#parts = parts;
+  }
+
+  /** The rules in force: others after a reload. */
+  get rules(): object {
+    return this.#parts.policy.rules;
+  }
+
+  now(): number {
+    return this.#parts.clock.now();
   }
 
   /** Throws LarderError `denied`. */
@@ -70,39 +91,60 @@ export class GoGate {
     return isNew;
   }
 
-  /** Those of a module's versions that may enter, in their order; not those of which the age cannot be found out. */
-  async allowed(module: string, versions: readonly string[], ask: Ask): Promise<string[]> {
+  /** Whether it is known, without a question to anybody, that a version is so old. */
+  isKnownOld(module: string, version: string, minAgeMs: number): boolean {
+    const timeMs = this.#known.get(`${module}@${version}`)?.timeMs;
+    return timeMs !== undefined && opensAt(timeMs, minAgeMs) <= this.#parts.clock.now();
+  }
+
+  /**
+   * Those of a module's versions that may enter, in their order; not those of which the age cannot be found out. Throws LarderError
+   * `overloaded`, `store_failed`.
+   */
+  async allowed(module: string, versions: readonly string[], ask: Ask): Promise<Allowed> {
     const allowed = new Set<string>();
+    let until = Infinity;
     const left = versions.values();
     const checkNext = async () => {
       for (const version of left) {
-        try {
-          await this.check({ module, version }, ask);
-          allowed.add(version);
-        } catch (error) {
-          if (!(error instanceof LarderError) || isOwnTrouble(error)) throw error;
-        }
+        const opens = await this.#opens({ module, version }, ask);
+        if (opens <= this.#parts.clock.now()) allowed.add(version);
+        else until = Math.min(until, Number.isNaN(opens) ? -Infinity : opens);
       }
     };
     await Promise.all(Array.from({ length: SIDE_BY_SIDE }, checkNext));
-    return versions.filter((version) => allowed.has(version));
+    return { versions: versions.filter((version) => allowed.has(version)), until };
+  }
+
+  /** From when on a version may enter, milliseconds since the epoch: Infinity for never, NaN where that is not known. */
+  async #opens(target: Required<GoTarget>, ask: Ask): Promise<number> {
+    const { denied, minAgeMs } = this.#parts.policy.decide(target);
+    if (denied !== undefined) return Infinity;
+    if (minAgeMs === 0) return -Infinity;
+    try {
+      const { timeMs } = await this.#infoOf(target, ask);
+      return timeMs === undefined ? Infinity : opensAt(timeMs, minAgeMs);
+    } catch (error) {
+      if (!(error instanceof LarderError) || isOwnTrouble(error)) throw error;
+      return Number.NaN;
+    }
   }
 
   /** What was purged may come again as something else. */
   forget(isPurged: (key: string) => boolean): void {
-    for (const key of this.#known.keys()) if (isPurged(key)) this.#known.delete(key);
+    for (const [id, { key }] of this.#known.entries()) if (isPurged(key)) this.#known.delete(id);
   }
 
   async #infoOf({ module, version = '' }: GoTarget, ask: Ask): Promise<Info & { isNew: boolean }> {
     const { pull, requestOf } = this.#parts;
-    const request = requestOf({ kind: 'file', module, version, ext: 'info' });
-    const { key } = request;
-    const known = this.#known.get(key);
+    const id = `${module}@${version}`;
+    const known = this.#known.get(id);
     if (known) return { ...known, isNew: false };
+    const request = requestOf({ kind: 'file', module, version, ext: 'info' });
     const { body, outcome } = await pull.content(request, whole(ask));
     try {
       const info = parseInfo(await readAll(body.read(0, undefined, ask.signal), MAX_INFO));
-      this.#known.set(key, info);
+      this.#known.set(id, { ...info, key: request.key });
       return { ...info, isNew: outcome === 'miss' };
     } finally {
       body.close();

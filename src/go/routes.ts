@@ -18,6 +18,7 @@ import { within, type Announcements } from '../engine/purge-plan.ts';
 import { answerable, type OnMistake } from '../http/mistakes.ts';
 import { ClientSignal, sendRedirect, serve } from '../http/serve.ts';
 import { AllowedAnswers } from './allowed-answers.ts';
+import { AllowedLists } from './allowed-lists.ts';
 import { answerRequest, type AnswerParts } from './answer-requests.ts';
 import { FileRequest, type ContentParts } from './content.ts';
 import { sendError, sendText } from './errors.ts';
@@ -43,6 +44,8 @@ export interface GoParts {
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
   readonly clock: Clock;
+  /** How long a list waits for what rules want to know of its versions, milliseconds. */
+  readonly patienceMs: number;
   /** Of purges. */
   readonly announcements: Pick<Announcements, 'subscribe'>;
   /** This server's name in `Via`. */
@@ -78,10 +81,12 @@ export function goPlane(parts: GoParts): GoPlane {
     answerRequest(parts.answers, { kind: 'list', module }, policy.decide({ module }));
   const { offline, clock } = parts;
   const gate = new GoGate({ policy, offline, clock, pull, requestOf: judged });
+  const lists = new AllowedLists({ gate, patienceMs: parts.patienceMs });
   parts.announcements.subscribe((scope) => {
     gate.forget(within(scope));
+    lists.forget();
   });
-  const allowed = new AllowedAnswers({ gate, pull, listOf, requestOf: judged });
+  const allowed = new AllowedAnswers({ gate, lists, pull, listOf, requestOf: judged });
 
   /** Fetches what nobody waits for. */
   function ahead(name: GoFileName): void {
@@ -112,7 +117,9 @@ export function goPlane(parts: GoParts): GoPlane {
 
   async function file(exchange: Exchange, name: GoFileName, decision: GoDecision): Promise<void> {
     const { req, res, context, client, ask } = exchange;
-    if (decision.minAgeMs > 0) {
+    const { module, version } = name;
+    const { minAgeMs } = decision;
+    if (minAgeMs > 0 && !gate.isKnownOld(module, version, minAgeMs)) {
       const isNew = await oldEnough(name, ask);
       if (isNew && name.ext === 'info') content.readAhead(name);
     }
