@@ -26,12 +26,12 @@ import { atEnd, atExit, eventually, tempDir } from './tmp.ts';
 /** Runs the rest of its arguments with its first, a folder, as /etc. */
 const IN_OWN_MOUNTS = 'mount --bind "$1" /etc; mount -t tmpfs tmpfs /run; shift; exec "$@"';
 
-/** A folder with what programs want of /etc, and one file that README.md shows. */
-function etcWith(home: string, file: string, host: string): string {
+/** A folder with what programs want of /etc, and one file that README.md shows, with more behind it. */
+function etcWith(home: string, file: string, host: string, more = ''): string {
   const etc = join(home, 'etc');
   const path = join(home, file);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, readmeBlock(file, host));
+  writeFileSync(path, readmeBlock(file, host) + more);
   for (const name of ['group', 'passwd']) copyFileSync(join('/etc', name), join(etc, name));
   return etc;
 }
@@ -77,8 +77,13 @@ async function startDaemon(
   return { stop };
 }
 
-/** Docker of a folder of unpacked packages. */
-export const docker = (folder: string): ImageClient => ({
+export interface User {
+  readonly user: string;
+  readonly password: string;
+}
+
+/** Docker of a folder of unpacked packages. A user logs in, and pulls by Larder's own name. */
+export const docker = (folder: string, as?: User): ImageClient => ({
   name: 'docker',
   pull: async (host, image) => {
     if (!readFileSync('/proc/self/mounts', 'utf8').includes(' /sys/fs/cgroup')) {
@@ -103,8 +108,9 @@ export const docker = (folder: string): ImageClient => ({
       env,
     );
     const client = [join(folder, 'usr/bin/docker'), '--host', `unix://${socket}`];
+    if (as) await output([...client, 'login', '-u', as.user, '-p', as.password, host], env);
     // of Docker Hub, as its users write it
-    const name = image.replace('docker.io/library/', '');
+    const name = as ? `${host}/${image}` : image.replace('docker.io/library/', '');
     await output([...client, 'pull', name], env);
     const config = await output([...client, 'image', 'inspect', '--format', '{{.Id}}', name], env);
     const payloadSha256 = payloadBelow(data);
@@ -115,8 +121,8 @@ export const docker = (folder: string): ImageClient => ({
 
 const HOSTS = '/etc/containerd/certs.d/_default/hosts.toml';
 
-/** containerd of a folder of unpacked packages. */
-export const containerd = (name: string, folder: string): ImageClient => ({
+/** containerd of a folder of unpacked packages. A user stands in the file of the mirror. */
+export const containerd = (name: string, folder: string, as?: User): ImageClient => ({
   name,
   pull: async (host, image) => {
     const home = tempDir();
@@ -127,7 +133,12 @@ export const containerd = (name: string, folder: string): ImageClient => ({
     const settings = join(home, 'config.toml');
     writeFileSync(settings, containerdSettings(root, join(home, 'state'), socket));
     const command = ['containerd', '--config', settings];
-    const daemon = await startDaemon(command, etcWith(home, HOSTS, host), socket, env);
+    const daemon = await startDaemon(
+      command,
+      etcWith(home, HOSTS, host, as && headerOf(as, host)),
+      socket,
+      env,
+    );
     const hosts = join(home, HOSTS, '../..');
     const ctr = [join(bin, 'ctr'), '--address', socket];
     await output(
@@ -140,6 +151,12 @@ export const containerd = (name: string, folder: string): ImageClient => ({
     return { config, payloadSha256 };
   },
 });
+
+/** As README.md has it, but over HTTP. */
+const headerOf = ({ user, password }: User, host: string): string =>
+  readmeBlock('what their `hosts.toml` has besides', host)
+    .replace('https:', 'http:')
+    .replace(btoa('alice:PASSWORD'), btoa(`${user}:${password}`));
 
 /** `native` is the snapshotter that works on every file system. */
 function containerdSettings(root: string, state: string, socket: string): string {

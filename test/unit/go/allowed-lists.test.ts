@@ -42,7 +42,12 @@ test('all who ask share one search, and what it found is remembered until a vers
 
 test.each<[string, (of: ReturnType<typeof lists>) => void]>([
   ['other rules', ({ gate }) => (gate.rules = {})],
-  ['a purge', ({ tested }) => tested.forget()],
+  [
+    'a purge',
+    ({ tested }) => {
+      tested.forget();
+    },
+  ],
 ])('after %s it is found out anew', async (_, happens) => {
   const all = lists();
   const { gate, of } = all;
