@@ -7,6 +7,7 @@ import type { Verb } from './cli/verb.ts';
 
 const usage = `Usage: larder [serve]
        larder rules check FILE [--json] [NAME...]
+       larder warm [--server URL] [--go-sum FILE] [--go MODULE@VERSION...] [--oci NAME...] [--platform P...]
        larder purge NAME... [--dry-run] [--json] [--server URL]
        larder collect [--dry-run] [--json] [--server URL]
        larder verify [--repair] [--sample N] [--json] [--server URL]
@@ -18,6 +19,7 @@ A caching pull-through proxy for Go modules and container images.
 Verbs:
   serve          run the server (the default)
   rules check    check a file of rules, and what it says of names (larder rules --help)
+  warm           fill a running server ahead of need (larder warm --help)
   purge          take modules and images out of the store (larder purge --help)
   collect        take out what nobody owns any more (larder collect --help)
   verify         check all that is stored, and repair it (larder verify --help)
@@ -39,8 +41,9 @@ const oldestNode = [22, 19] as const;
 /** Threads for files and names: with Node's 4, a few writers that wait for the disk would hold up every reader. */
 const threads = 16;
 
-/** Those that work on the store. */
+/** Those that end by themselves. */
 const verbs = new Map<string, () => Promise<Verb>>([
+  ['warm', async () => (await import('./cli/warm.ts')).warmVerb],
   ['purge', async () => (await import('./cli/purge.ts')).purgeVerb],
   ['collect', async () => (await import('./cli/collect.ts')).collectVerb],
   ['verify', async () => (await import('./cli/verify.ts')).verifyVerb],

@@ -6,13 +6,16 @@ import { systemClock } from '../engine/ports.ts';
 import { UpstreamClient } from '../http/client.ts';
 import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
 import { composeRegistries, type Registries } from './compose-registries.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig, type Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { grammarChecks } from './grammar-checks.ts';
 import { readRules } from './rules-file.ts';
 import { readBuild } from './version.ts';
 
 export interface Asking extends Registries {
+  readonly client: UpstreamClient;
+  /** Where a server with these settings is reached from this machine. */
+  readonly ownServer: URL;
   readonly policy: OciPolicy;
   close(): Promise<void>;
 }
@@ -22,7 +25,7 @@ export interface Asking extends Registries {
  * the registries, for which neither LARDER_OFFLINE nor rules are meant. Throws StartError.
  */
 export function composeAsking(timeoutMs: number, through: 'registries' | 'server'): Asking {
-  const { oci, rulesFile, mode, offline, stallTimeoutMs } = loadConfig(
+  const { oci, rulesFile, mode, offline, stallTimeoutMs, ...config } = loadConfig(
     undefined,
     grammarChecks,
     // images need no go command
@@ -39,5 +42,18 @@ export function composeAsking(timeoutMs: number, through: 'registries' | 'server
   });
   const timeouts = { firstByteMs: timeoutMs, stallMs: deadline(stallTimeoutMs) };
   const registries = composeRegistries(oci, { client, clock: systemClock, timeouts });
-  return { ...registries, policy, close: () => client.close() };
+  return {
+    ...registries,
+    client,
+    ownServer: addressOf(config),
+    policy,
+    close: () => client.close(),
+  };
+}
+
+function addressOf({ host, port, tls }: Pick<Config, 'host' | 'port' | 'tls'>): URL {
+  const all: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
+  const own = all[host] ?? host;
+  const shown = own.includes(':') ? `[${own}]` : own;
+  return new URL(`${tls === undefined ? 'http' : 'https'}://${shown}:${String(port)}`);
 }

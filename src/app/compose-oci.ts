@@ -17,7 +17,7 @@ import { OciContent } from '../oci/serve-content.ts';
 import type { OciUpstreams } from '../oci/upstreams.ts';
 import { ImageWarmer } from '../oci/warm.ts';
 import { composeRegistries } from './compose-registries.ts';
-import { WARM_PATIENCE_MS } from './compose-warm.ts';
+import { WARM_WAIT_MS } from './compose-warm.ts';
 import type { RulesInForce } from './compose-rules.ts';
 import type { Config } from './config.ts';
 import { deadline } from './duration.ts';
@@ -92,7 +92,7 @@ export function composeOci(
   const named = new OciAnswers(parts, content);
   return {
     plane: ociPlane(parts, content, named),
-    warmer: new ImageWarmer({ ...parts, content, answers: named, patienceMs: WARM_PATIENCE_MS }),
+    warmer: new ImageWarmer({ ...parts, content, answers: named, waitMs: WARM_WAIT_MS }),
     upstreams,
     holdings: (place) => new OciHoldings({ store: place, upstreams }),
     links,

@@ -2,7 +2,7 @@
 
 import type { JobKind, JobOptions } from '../admin/jobs.ts';
 import { LarderError } from '../engine/errors.ts';
-import { patiently } from '../engine/patience.ts';
+import { waitOut } from '../engine/wait-out.ts';
 import type { GoPlane } from '../go/routes.ts';
 import { parseVersion, versionName, walkVersion } from '../go/warm.ts';
 import { parsePlatform } from '../oci/platforms.ts';
@@ -11,7 +11,7 @@ import { parseImage, type ImageWarmer } from '../oci/warm.ts';
 import { warmAll, type Warmable } from '../references/warm.ts';
 
 /** How long one piece waits for an upstream that says 429. */
-export const WARM_PATIENCE_MS = 60_000;
+export const WARM_WAIT_MS = 60_000;
 
 export interface WarmParts {
   readonly go: GoPlane['keep'];
@@ -45,7 +45,7 @@ function itemsOf({ go, images, upstreams }: WarmParts, options: JobOptions): War
       warm: (signal, pieces) =>
         walkVersion(wanted, {
           ...pieces,
-          keep: (name) => patiently({ withinMs: WARM_PATIENCE_MS, signal }, () => go(name, signal)),
+          keep: (name) => waitOut({ withinMs: WARM_WAIT_MS, signal }, () => go(name, signal)),
         }),
     };
   });

@@ -458,9 +458,14 @@ const fromStoreAlone = ({ mode }: Ask): boolean => mode === 'none' || mode === '
 
 /** What is told of something that is not stored, and that is not fetched while the client waits. */
 export function notCached({ mode, why }: Pick<Ask, 'mode' | 'why'>): LarderError {
-  const sentence =
-    mode === 'async'
-      ? 'not in the store yet; it is fetched now: try again in a moment'
-      : `not in the store, and ${why ?? 'nothing may be fetched for this request'}`;
-  return new LarderError('not_cached', sentence);
+  if (mode === 'async')
+    return new LarderError(
+      'not_cached',
+      'not in the store yet; it is fetched now: try again in a moment',
+      { retryAfterMs: 1000 },
+    );
+  return new LarderError(
+    'not_cached',
+    `not in the store, and ${why ?? 'nothing may be fetched for this request'}`,
+  );
 }

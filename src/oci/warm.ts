@@ -2,7 +2,7 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { Slots } from '../engine/limits.ts';
-import { patiently } from '../engine/patience.ts';
+import { waitOut } from '../engine/wait-out.ts';
 import { bytesOf, type OciAnswers } from './answers.ts';
 import { digestText, type Digest } from './digest.ts';
 import type { OciParts } from './exchange.ts';
@@ -54,7 +54,7 @@ export interface ImageWarmerParts extends Pick<OciParts, 'upstreams' | 'policy' 
   readonly content: Pick<OciContent, 'keep'>;
   readonly answers: Pick<OciAnswers, 'byTag' | 'referrersPage'>;
   /** How long one piece waits for an upstream that says 429, milliseconds. */
-  readonly patienceMs: number;
+  readonly waitMs: number;
 }
 
 export class ImageWarmer {
@@ -90,12 +90,12 @@ export class ImageWarmer {
   }
 
   #source(repository: Repository, signal: AbortSignal): ImageSource {
-    const { content, answers, patienceMs } = this.#parts;
+    const { content, answers, waitMs } = this.#parts;
     const piece = async <T>(run: () => Promise<T>): Promise<T> => {
       const leave = await this.#pieces.take();
       try {
         signal.throwIfAborted();
-        return await patiently({ withinMs: patienceMs, signal }, run);
+        return await waitOut({ withinMs: waitMs, signal }, run);
       } finally {
         leave();
       }

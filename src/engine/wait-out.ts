@@ -5,7 +5,7 @@ import { LarderError } from './errors.ts';
 const PASSING = new Set(['rate_limited', 'overloaded', 'not_cached']);
 
 /** How long a work that nobody waits for waits for what passes by itself. */
-export interface Patience {
+export interface WaitLimits {
   /** From the first try to the begin of the last one, milliseconds. */
   readonly withinMs: number;
   readonly signal: AbortSignal;
@@ -15,8 +15,8 @@ export interface Patience {
  * Runs it, and again after as long as its failure says, where that passes by itself (429, 503) and says how long it takes. Throws
  * the last failure, and the signal's reason.
  */
-export async function patiently<T>(
-  { withinMs, signal }: Patience,
+export async function waitOut<T>(
+  { withinMs, signal }: WaitLimits,
   run: () => Promise<T>,
 ): Promise<T> {
   const end = performance.now() + withinMs;

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
 import { LarderError } from '../../../src/engine/errors.ts';
-import { patiently } from '../../../src/engine/patience.ts';
+import { waitOut } from '../../../src/engine/wait-out.ts';
 
 const busy = (retryAfterMs?: number) =>
   new LarderError('rate_limited', 'too often', retryAfterMs === undefined ? {} : { retryAfterMs });
@@ -14,12 +14,12 @@ function failing(...errors: Error[]) {
   });
 }
 
-describe('patience', () => {
+describe('waiting out', () => {
   const { signal } = new AbortController();
 
   test('waits as long as a failure says, and tries again', async () => {
     const run = failing(busy(20), new LarderError('overloaded', 'x', { retryAfterMs: 5 }), busy(1));
-    expect(await patiently({ withinMs: 10_000, signal }, run)).toBe('done');
+    expect(await waitOut({ withinMs: 10_000, signal }, run)).toBe('done');
     expect(run).toHaveBeenCalledTimes(4);
   });
 
@@ -32,7 +32,7 @@ describe('patience', () => {
       new Error('a mistake'),
     ]) {
       const run = failing(error);
-      await expect(patiently({ withinMs: 10_000, signal }, run)).rejects.toBe(error);
+      await expect(waitOut({ withinMs: 10_000, signal }, run)).rejects.toBe(error);
       expect(run).toHaveBeenCalledTimes(1);
     }
   });
@@ -41,7 +41,7 @@ describe('patience', () => {
     const ending = new AbortController();
     const reason = new Error('stopped');
     const run = failing(busy(9000));
-    const ended = patiently({ withinMs: 10_000, signal: ending.signal }, run);
+    const ended = waitOut({ withinMs: 10_000, signal: ending.signal }, run);
     ending.abort(reason);
     await expect(ended).rejects.toBe(reason);
     expect(run).toHaveBeenCalledTimes(1);
