@@ -148,29 +148,3 @@ describe('images', async () => {
     expect(failed[2]?.error).toMatch(/not mirrored/);
   });
 });
-
-describe('used wrongly', () => {
-  test.each([
-    ['nothing', [], /^Usage: larder warm/],
-    ['a name alone', ['example.com/a@v1.0.0'], /stands alone/],
-    ['no version', ['--go', 'example.com/a'], /has no version/],
-    ['a branch', ['--go', 'example.com/a@main'], /not a semantic version/],
-    ['no image', ['--oci', 'Nginx:1'], /repository name/],
-    ['no platform', ['--oci', 'nginx', '--platform', 'linux'], /is no platform/],
-    ['no address', ['--oci', 'nginx', '--server', 'larder'], /--server is no address/],
-    ['no file', ['--go-sum', '/nowhere/go.sum'], /\/nowhere\/go\.sum cannot be read: there is no/],
-    ['no number', ['--oci', 'nginx', '--parallel', '0'], /--parallel/],
-    ['no option', ['--frobnicate'], /--frobnicate/],
-  ])('with %s', async (_what, args, sentence) => {
-    const run = await runLarder(['warm', ...args]);
-    expect([run.code, run.stdout]).toEqual([2, '']);
-    expect(run.stderr).toMatch(sentence);
-    expect(run.stderr).not.toMatch(/^\s+at |node:|Error:/m);
-  });
-
-  test('--help has examples', async () => {
-    const run = await runLarder(['warm', '--help']);
-    expect(run).toMatchObject({ code: 0, stderr: '' });
-    expect(run.stdout).toMatch(/^Usage: larder warm[^]*Examples:\n {2}larder warm --go-sum/);
-  });
-});
