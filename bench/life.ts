@@ -3,12 +3,11 @@
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { FileStore } from '../src/storage/file.ts';
 import { keepImage, keepModule, seeded, type Kept } from '../test/support/filled-store.ts';
 import { count, fixed, mebibytes, progress, table } from './support/figures.ts';
+import { timeVerb } from './support/verb.ts';
 
 const MODULES = 2500;
 const VERSIONS = 4;
@@ -16,7 +15,6 @@ const IMAGES = 14_000;
 const LAYERS = 4;
 /** Bytes of each of them. */
 const LAYER = 20_000;
-const main = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 interface Verified {
   readonly checked: number;
@@ -36,7 +34,13 @@ export async function benchLife(dir: string): Promise<string> {
   const rows: string[][] = [];
   const measure = async (what: string, ...args: string[]): Promise<Verified> => {
     progress(what);
-    const { result, seconds, peakBytes } = await verify(dir, args);
+    const timed = await timeVerb(['verify', ...args], {
+      LARDER_STORAGE_DIR: dir,
+      LARDER_GO_UPSTREAM: 'off',
+      LARDER_GO_SUMDB: 'off',
+    });
+    const { seconds, peakBytes } = timed;
+    const result = timed.result as Verified;
     const { checked, corrupt, edgesRestored } = result;
     rows.push([
       what,
@@ -92,33 +96,4 @@ function flipSome(dir: string, kept: readonly Kept[]): Kept[] {
     writeFileSync(file, bytes);
   }
   return chosen;
-}
-
-async function verify(dir: string, args: readonly string[]) {
-  const begun = performance.now();
-  const child = spawn(process.execPath, [main, 'verify', '--json', ...args], {
-    env: {
-      PATH: process.env['PATH'],
-      LARDER_STORAGE_DIR: dir,
-      LARDER_GO_UPSTREAM: 'off',
-      LARDER_GO_SUMDB: 'off',
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let peakBytes = 0;
-  const timer = setInterval(() => {
-    const status = readFileSync(`/proc/${String(child.pid)}/status`, 'utf8');
-    const [, kib = '0'] = /^VmHWM:\s+(\d+) kB$/m.exec(status) ?? [];
-    peakBytes = Math.max(peakBytes, Number(kib) * 1024);
-  }, 250);
-  let stdout = '';
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  await new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', resolve);
-  }).finally(() => {
-    clearInterval(timer);
-  });
-  const result = JSON.parse(stdout) as Verified;
-  return { result, seconds: (performance.now() - begun) / 1000, peakBytes };
 }

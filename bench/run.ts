@@ -1,4 +1,4 @@
-// npm run bench [hits] [cold] [images] [replicas] [life] [vcs] [rules]: measures Larder beside others on this machine, prints Markdown tables, and puts them
+// npm run bench [NAME...]: measures Larder beside others on this machine, prints Markdown tables, and puts them
 // into docs/benchmarks.md with `npm run bench -- --write`. Figures are worth their ratios within one run.
 
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
@@ -18,6 +18,7 @@ import { benchRules } from './rules.ts';
 import { progress } from './support/figures.ts';
 import { run } from './support/processes.ts';
 import { benchVcs } from './vcs.ts';
+import { benchWarm } from './warm.ts';
 
 const benches = new Map([
   ['hits', benchHits],
@@ -27,6 +28,7 @@ const benches = new Map([
   ['life', benchLife],
   ['vcs', benchVcs],
   ['rules', benchRules],
+  ['warm', benchWarm],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 
