@@ -5,7 +5,7 @@ import { messageOf } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
 import type { UpstreamClient } from '../http/client.ts';
 import { parseAuthFile, type Credentials } from '../oci/auth-file.ts';
-import { RegistryFetcher, type RegistryTimeouts } from '../oci/fetch-registry.ts';
+import { RegistryFetcher, type Access, type RegistryTimeouts } from '../oci/fetch-registry.ts';
 import { RegistryAuth } from '../oci/registry-auth.ts';
 import { OciUpstreams, parseOciUpstreams, parseRealms, type Repository } from '../oci/upstreams.ts';
 import type { Config } from './config.ts';
@@ -13,7 +13,11 @@ import { fileReason, StartError } from './start-error.ts';
 
 export interface Registries {
   readonly upstreams: OciUpstreams;
-  readonly fetcherOf: (repository: Repository) => RegistryFetcher;
+  /** To read there alone, unless `access` says otherwise. */
+  readonly fetcherOf: (
+    repository: Pick<Repository, 'upstream' | 'from'>,
+    access?: Access,
+  ) => RegistryFetcher;
 }
 
 /** Throws StartError when the file with credentials cannot be used. */
@@ -30,13 +34,13 @@ export function composeRegistries(
   const fetchers = new Map<string, RegistryFetcher>();
   return {
     upstreams: new OciUpstreams(parseOciUpstreams(oci.upstreams)),
-    fetcherOf: ({ upstream, from }) => {
+    fetcherOf: ({ upstream, from }, access = 'pull') => {
       // credentials for the registry's own address are not for another one's
       const asked = from === undefined ? upstream : { name: from.host, url: from };
-      const key = `${asked.name} ${asked.url.href}`;
+      const key = `${asked.name} ${asked.url.href} ${access}`;
       let fetcher = fetchers.get(key);
       if (fetcher === undefined)
-        fetchers.set(key, (fetcher = new RegistryFetcher(asked, client, auth, timeouts)));
+        fetchers.set(key, (fetcher = new RegistryFetcher(asked, client, auth, timeouts, access)));
       return fetcher;
     },
   };

@@ -3,7 +3,7 @@
 // One call is one thing wanted: it follows redirects, tries again what may be tried again, and hands over a body that
 // resumes when it breaks (download.ts). Token buckets and the breaker join here, around `#exchange`.
 
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici';
 import { LarderError } from '../engine/errors.ts';
 import type { Listener } from '../engine/ports.ts';
@@ -24,13 +24,15 @@ const LONGEST_MS = 2 ** 31 - 1;
 
 export interface UpstreamRequest {
   readonly url: URL;
-  /** A redirected POST is not followed: what is in its body is for that server alone. */
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** A redirected POST or PUT is not followed: what is in its body is for that server alone. */
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
   /** `manual`: a redirect is the answer. Default: it is followed. */
   readonly redirects?: 'manual';
-  /** Of a POST. Sent again with each try. */
-  readonly body?: string;
+  /** Of a POST or PUT. Sent again with each try. */
+  readonly body?: string | Uint8Array;
+  /** A body that flows past once, in place of `body`: it is sent once, whatever becomes of it. */
+  readonly stream?: AsyncIterable<Uint8Array>;
   /** From the call to the first byte of the answer, all tries and redirects together, milliseconds. */
   readonly firstByteMs: number;
   /** Longest silence in a body, milliseconds. */
@@ -78,8 +80,9 @@ export class UpstreamClient {
    * Sends a request until there is an answer that is not to be tried again: any status but 500, 502, 503, 504, or the
    * last of these. Throws LarderError `upstream_timeout`, `upstream_failed`, `not_cached`, or the signal's reason.
    */
-  async send(request: UpstreamRequest, tries = TRIES): Promise<UpstreamResponse> {
+  async send(request: UpstreamRequest, most = TRIES): Promise<UpstreamResponse> {
     const { offline } = this.#options;
+    const tries = request.stream === undefined ? most : 1;
     if (offline !== undefined) throw new LarderError('not_cached', `not asked: ${offline}`);
     const late = () => timedOut(request.url, request.firstByteMs);
     return withDeadline(request.firstByteMs, late, request.signal, async (signal) => {
@@ -112,7 +115,7 @@ export class UpstreamClient {
       const location = response.headers['location'];
       const follows =
         isRedirect(response.statusCode) &&
-        request.method !== 'POST' &&
+        (request.method === 'GET' || request.method === 'HEAD') &&
         request.redirects === undefined;
       if (!follows || typeof location !== 'string') {
         return {
@@ -153,7 +156,7 @@ export class UpstreamClient {
           ...basicAuth(url),
           ...request.headers,
         },
-        body: request.body ?? null,
+        body: request.stream ? Readable.from(request.stream) : (request.body ?? null),
         signal,
         // for bodies that nobody watches, such as the text of a refusal
         bodyTimeout: Math.min(request.stallMs + STALL_SLACK_MS, LONGEST_MS),

@@ -47,6 +47,9 @@ export interface Listing {
   readonly link: string | undefined;
 }
 
+/** What is to be done with its repositories: tokens must allow that. */
+export type Access = 'pull' | 'push';
+
 /** Bytes of a listing. */
 const MAX_LISTING = 4 * 1024 * 1024;
 
@@ -61,18 +64,21 @@ export class RegistryFetcher {
   readonly #client: UpstreamClient;
   readonly #auth: RegistryAuth;
   readonly #timeouts: RegistryTimeouts;
+  readonly #access: Access;
 
   constructor(
     upstream: OciUpstream,
     client: UpstreamClient,
     auth: RegistryAuth,
     timeouts: RegistryTimeouts,
+    access: Access = 'pull',
   ) {
     const { origin, pathname } = upstream.url;
     this.#upstream = upstream;
     this.#client = client;
     this.#auth = auth;
     this.#timeouts = timeouts;
+    this.#access = access;
     this.source = `${origin}${pathname}`.replace(/\/$/, '');
   }
 
@@ -83,7 +89,7 @@ export class RegistryFetcher {
     signal: AbortSignal,
   ): Promise<FetchedManifest> {
     const request = this.#manifestRequest('GET', repository, reference, signal);
-    const sender = this.#sender(repository);
+    const sender = this.sender(repository);
     const response = await this.#expect200(sender, request);
     const { contentType, digest } = manifestHead(response);
     const { size, body } = download(sender, request, response);
@@ -96,7 +102,7 @@ export class RegistryFetcher {
     signal: AbortSignal,
   ): Promise<ManifestHead> {
     const request = this.#manifestRequest('HEAD', repository, reference, signal);
-    const response = await this.#expect200(this.#sender(repository), request);
+    const response = await this.#expect200(this.sender(repository), request);
     await drain(response);
     return manifestHead(response);
   }
@@ -111,7 +117,7 @@ export class RegistryFetcher {
     signal: AbortSignal,
     begun?: BegunBlob,
   ): Promise<Fetched> {
-    const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
+    const request = this.request('GET', `${repository}/blobs/${digest}`, signal);
     const sender = this.#blobSender(repository);
     const response = begun ?? (await this.#expect200(sender, request));
     const { size, body } = download(sender, request, response, { digestDecides: true });
@@ -124,8 +130,8 @@ export class RegistryFetcher {
     digest: string,
     signal: AbortSignal,
   ): Promise<string | BegunBlob> {
-    const request = this.#request('GET', `${repository}/blobs/${digest}`, signal);
-    const response = await this.#sender(repository).send({ ...request, redirects: 'manual' });
+    const request = this.request('GET', `${repository}/blobs/${digest}`, signal);
+    const response = await this.sender(repository).send({ ...request, redirects: 'manual' });
     const location = header(response, 'location');
     if (isRedirect(response.status) && location !== undefined) {
       await drain(response);
@@ -142,7 +148,7 @@ export class RegistryFetcher {
     digest: string,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const request = this.#request('HEAD', `${repository}/blobs/${digest}`, signal);
+    const request = this.request('HEAD', `${repository}/blobs/${digest}`, signal);
     const response = await this.#expect200(this.#blobSender(repository), request);
     await drain(response);
     return lengthOf(response);
@@ -169,9 +175,9 @@ export class RegistryFetcher {
     query: string,
     signal: AbortSignal,
   ): Promise<Listing> {
-    const request = this.#request('GET', `${repository}/${what}`, signal);
+    const request = this.request('GET', `${repository}/${what}`, signal);
     request.url.search = query;
-    const sender = this.#sender(repository);
+    const sender = this.sender(repository);
     const response = await this.#expect200(sender, request);
     const link = response.headers['link'];
     return {
@@ -187,11 +193,12 @@ export class RegistryFetcher {
     reference: string,
     signal: AbortSignal,
   ): UpstreamRequest {
-    const request = this.#request(method, `${repository}/manifests/${reference}`, signal);
+    const request = this.request(method, `${repository}/manifests/${reference}`, signal);
     return { ...request, headers: { accept: ACCEPT_MANIFESTS } };
   }
 
-  #request(method: 'GET' | 'HEAD', path: string, signal: AbortSignal): UpstreamRequest {
+  /** `path`: below `/v2/`. For who puts something there, as `sender` is. */
+  request(method: UpstreamRequest['method'], path: string, signal: AbortSignal): UpstreamRequest {
     const url = new URL(this.#upstream.url);
     url.pathname = `${url.pathname.replace(/\/$/, '')}/v2/${path}`;
     return { url, method, signal, ...this.#timeouts };
@@ -207,11 +214,16 @@ export class RegistryFetcher {
     throw new LarderError('upstream_failed', `${host} answers with a page for people`);
   }
 
-  /** Sends with what the registry wants to see; a transfer that goes on later gets a token that lives then. */
-  #sender(repository: string): Sender {
+  /**
+   * Sends with what the registry wants to see; a transfer that goes on later gets a token that lives then. `scopes`: what a
+   * token must allow beside what the registry asks for.
+   */
+  sender(repository: string, scopes: readonly string[] = []): Sender {
     return {
       send: (request, tries) =>
-        this.#withDeadline(request, (bounded) => this.#authorized(repository, bounded, tries)),
+        this.#withDeadline(request, (bounded) =>
+          this.#authorized(repository, bounded, tries, scopes),
+        ),
     };
   }
 
@@ -248,16 +260,21 @@ export class RegistryFetcher {
     path: string,
     request: UpstreamRequest,
     tries: number | undefined,
+    scopes: readonly string[] = [],
   ): Promise<UpstreamResponse> {
     const repository = { upstream: this.#upstream, path };
     const { signal } = request;
-    const known = await this.#auth.known(repository, signal);
+    const wanted = this.#access === 'pull' ? scopes : [`repository:${path}:pull,push`, ...scopes];
+    const known = await this.#auth.known(repository, signal, wanted);
     const first = await this.#client.send(withAuthorization(request, known), tries);
     const challenge = first.headers['www-authenticate'];
     // who is redirected to has no say on what the registry gets
     const isOwn = first.url.origin === request.url.origin;
     if (first.status !== 401 || challenge === undefined || !isOwn) return first;
-    const answer = await this.#auth.answer(repository, parseChallenges(challenge), known, signal);
+    // what flows past is gone by now
+    if (request.stream !== undefined) return first;
+    const challenges = parseChallenges(challenge);
+    const answer = await this.#auth.answer(repository, challenges, known, signal, wanted);
     if (answer === undefined) return first;
     await drain(first);
     // a challenge is no failed try

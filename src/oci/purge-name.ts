@@ -2,16 +2,8 @@
 
 import { LarderError } from '../engine/errors.ts';
 import { digestText, type Digest } from './digest.ts';
-import { checkName, digestOf, tagOf } from './names.ts';
-import { splitReference } from './reference.ts';
-import {
-  canonicalHost,
-  looksLikeHost,
-  repositories,
-  UPSTREAM_NAME,
-  type OciUpstreams,
-  type RepositoryName,
-} from './upstreams.ts';
+import { parseFullName } from './full-name.ts';
+import { repositories, type OciUpstreams, type RepositoryName } from './upstreams.ts';
 
 export type PurgeTarget =
   | { readonly kind: 'repository' }
@@ -31,24 +23,12 @@ export interface PurgeName {
  * says what would be right.
  */
 export function parsePurgeName(text: string, upstreams: Pick<OciUpstreams, 'has'>): PurgeName {
-  const { repository, tag, digest } = splitReference(text);
-  const slash = repository.indexOf('/');
-  const first = slash < 0 ? '' : repository.slice(0, slash);
-  if (!looksLikeHost(first) && !upstreams.has(first)) {
-    throw invalid(
-      "an image's name begins with its registry's host, as in docker.io/library/nginx:1.27",
-    );
-  }
-  const host = canonicalHost(first);
-  if (!UPSTREAM_NAME.test(host))
-    throw invalid('this is no host of a registry, with or without a port');
-  const path = repository.slice(slash + 1);
+  const { host, path, tag, digest } = parseFullName(text, upstreams);
   if (tag !== undefined && digest !== undefined) {
     throw invalid(
       'tag and digest cannot be purged by one name: give HOST/REPO:TAG or HOST/REPO@DIGEST',
     );
   }
-  checkName(path.split('/'), path.length);
   const found = repositories({ name: host }, path);
   const target = targetOf(tag, digest);
   const [likeliest] = found;
@@ -69,9 +49,9 @@ export function purgedName({ upstream, path }: RepositoryName, target: PurgeTarg
   }
 }
 
-function targetOf(tag: string | undefined, digest: string | undefined): PurgeTarget {
-  if (tag !== undefined) return { kind: 'tag', tag: tagOf(tag) };
-  if (digest !== undefined) return { kind: 'digest', digest: digestOf(digest) };
+function targetOf(tag: string | undefined, digest: Digest | undefined): PurgeTarget {
+  if (tag !== undefined) return { kind: 'tag', tag };
+  if (digest !== undefined) return { kind: 'digest', digest };
   return { kind: 'repository' };
 }
 

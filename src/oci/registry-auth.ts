@@ -51,14 +51,19 @@ export class RegistryAuth {
   }
 
   /**
-   * `Authorization` for a repository whose challenge is known from before, or undefined. Throws as `answer` does.
+   * `Authorization` for a repository whose challenge is known from before, or undefined. `scopes`: what a token must allow
+   * beside what the challenge asks for. Throws as `answer` does.
    */
-  async known(repository: Repository, signal: AbortSignal): Promise<string | undefined> {
+  async known(
+    repository: Repository,
+    signal: AbortSignal,
+    scopes: readonly string[] = [],
+  ): Promise<string | undefined> {
     const place = placeOf(repository);
     const demand = this.#demands.get(place);
     if (demand === undefined) return undefined;
     try {
-      return await this.#authorization(repository, demand, undefined, signal);
+      return await this.#authorization(repository, widened(demand, scopes), undefined, signal);
     } catch (error) {
       // its token server may have moved: the next one asks the registry again
       this.#demands.delete(place);
@@ -68,7 +73,7 @@ export class RegistryAuth {
 
   /**
    * `Authorization` that answers the challenges of the upstream's own 401; undefined when Larder has no answer.
-   * `rejected`: what was sent and not taken. Throws LarderError: `upstream_unauthorized` or `upstream_forbidden` when
+   * `rejected`: what was sent and not taken; `scopes`: as for `known`. Throws LarderError: `upstream_unauthorized` or `upstream_forbidden` when
    * the token server refuses, `rate_limited`, `upstream_timeout`, `upstream_failed`; and the signal's reason.
    */
   async answer(
@@ -76,11 +81,12 @@ export class RegistryAuth {
     challenges: readonly Challenge[],
     rejected: string | undefined,
     signal: AbortSignal,
+    scopes: readonly string[] = [],
   ): Promise<string | undefined> {
     const demand = this.#demandOf(repository, challenges);
     if (demand === undefined) return undefined;
     this.#demands.set(placeOf(repository), demand);
-    return this.#authorization(repository, demand, rejected, signal);
+    return this.#authorization(repository, widened(demand, scopes), rejected, signal);
   }
 
   #demandOf({ upstream, path }: Repository, challenges: readonly Challenge[]): Demand | undefined {
@@ -178,6 +184,22 @@ export class RegistryAuth {
       return parseToken(host, answer, asked);
     });
   }
+}
+
+/** With these scopes too, each of them once with all its actions. */
+function widened(demand: Demand, scopes: readonly string[]): Demand {
+  if (demand.scheme === 'basic' || scopes.length === 0) return demand;
+  const actions = new Map<string, Set<string>>();
+  for (const scope of [...scopes, ...demand.scopes]) {
+    // a name may have colons
+    const colon = scope.lastIndexOf(':');
+    const resource = scope.slice(0, Math.max(0, colon));
+    const held = actions.get(resource) ?? new Set();
+    for (const action of scope.slice(colon + 1).split(',')) held.add(action);
+    actions.set(resource, held);
+  }
+  const merged = [...actions].map(([resource, held]) => `${resource}:${[...held].join(',')}`);
+  return { ...demand, scopes: merged };
 }
 
 /** A token server that knows nothing of the repository is no proof that the repository is not there. */
