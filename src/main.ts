@@ -13,6 +13,7 @@ const usage = `Usage: larder [serve]
        larder verify [--repair] [--sample N] [--json] [--server URL]
        larder migrate [--to s3|file] [--json]
        larder import athens DIR [--json]
+       larder deploy [--file F] [--dry-run] [--parallel N] [--json]
 
 A caching pull-through proxy for Go modules and container images.
 
@@ -25,6 +26,7 @@ Verbs:
   verify         check all that is stored, and repair it (larder verify --help)
   migrate        upgrade an older store, or copy one (larder migrate --help)
   import         bring in what an Athens proxy has kept (larder import --help)
+  deploy         push manifests and blobs to registries, with the fewest requests (larder deploy --help)
 
 Options:
   -h, --help     show this
@@ -49,6 +51,7 @@ const verbs = new Map<string, () => Promise<Verb>>([
   ['verify', async () => (await import('./cli/verify.ts')).verifyVerb],
   ['migrate', async () => (await import('./cli/migrate.ts')).migrateVerb],
   ['import', async () => (await import('./cli/import.ts')).importVerb],
+  ['deploy', async () => (await import('./cli/deploy.ts')).deployVerb],
 ]);
 
 process.exit(await main(process.argv.slice(2)));
@@ -109,7 +112,7 @@ function widenThreadPool(): void {
   process.env['UV_THREADPOOL_SIZE'] ??= String(threads);
 }
 
-/** A verb that works on the store, and ends by itself or by a signal. */
+/** A verb that ends by itself or by a signal. */
 async function verb(load: () => Promise<Verb>, args: string[]): Promise<number> {
   widenThreadPool();
   const { openTerminal } = await import('./cli/terminal.ts');

@@ -7,10 +7,11 @@ import type { SaidPlatform } from './platforms.ts';
 /** Bytes of a manifest: the least that the specification wants of registries, and the most that they take. */
 export const MAX_MANIFEST = 4 * 1024 * 1024;
 
+const ARTIFACT_TYPE = 'application/vnd.oci.artifact.manifest.v1+json';
 const IMAGE_TYPES = new Set([
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
-  'application/vnd.oci.artifact.manifest.v1+json',
+  ARTIFACT_TYPE,
 ]);
 const INDEX_TYPES = new Set([
   'application/vnd.oci.image.index.v1+json',
@@ -68,6 +69,13 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     artifactType: text(json['artifactType']),
     annotations: strings(json['annotations']),
   };
+}
+
+/** What a media type says of a manifest; undefined where it is not that of one. */
+export function manifestKind(mediaType: string): 'image' | 'artifact' | 'index' | undefined {
+  if (INDEX_TYPES.has(mediaType)) return 'index';
+  if (mediaType === ARTIFACT_TYPE) return 'artifact';
+  return IMAGE_TYPES.has(mediaType) ? 'image' : undefined;
 }
 
 const known = (type: string | undefined): string | undefined =>

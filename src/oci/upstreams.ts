@@ -129,8 +129,13 @@ export class OciUpstreams {
     return this.#byName.has(canonicalHost(host));
   }
 
+  /** The registry of this name, where it is mirrored here. */
+  named(host: string): OciUpstream | undefined {
+    return this.#byName.get(canonicalHost(host));
+  }
+
   #find(host: string): OciUpstream {
-    const upstream = this.#byName.get(canonicalHost(host));
+    const upstream = this.named(host);
     if (upstream) return upstream;
     throw new LarderError('not_found', 'this registry is not mirrored here', { outcome: 'bypass' });
   }
