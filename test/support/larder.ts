@@ -122,17 +122,26 @@ function startProcess(args: readonly string[], env: Settings, cwd: string): Runn
   };
 }
 
+interface RunOptions {
+  readonly env?: Settings;
+  readonly cwd?: string;
+  /** It gets the signal that this resolves with. */
+  readonly kill?: Promise<NodeJS.Signals>;
+}
+
 /** Runs the program to its own end with exactly these settings. Killed after 20 s: then `signal` is set. */
 export async function runLarder(
   args: readonly string[],
-  { env = {}, cwd = tempDir() }: { env?: Settings; cwd?: string } = {},
+  { env = {}, cwd = tempDir(), kill }: RunOptions = {},
 ): Promise<Run> {
-  const { kill, ended, stdout, stderr } = spawnLarder(args, env, cwd);
+  const run = spawnLarder(args, env, cwd);
+  const { ended, stdout, stderr } = run;
+  kill?.then(run.kill, () => undefined);
   const timer = setTimeout(() => {
-    kill('SIGKILL');
+    run.kill('SIGKILL');
   }, 20_000);
   atEnd(() => {
-    kill('SIGKILL');
+    run.kill('SIGKILL');
   });
   const { code, signal } = await ended;
   clearTimeout(timer);
