@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { format, resolveConfig } from 'prettier';
 import { benchCold } from './cold.ts';
+import { benchDeploy } from './deploy.ts';
 import { benchHits } from './hits.ts';
 import { benchImageCold } from './image-cold.ts';
 import { benchImageHits } from './image-hits.ts';
@@ -29,6 +30,7 @@ const benches = new Map([
   ['vcs', benchVcs],
   ['rules', benchRules],
   ['warm', benchWarm],
+  ['deploy', benchDeploy],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 

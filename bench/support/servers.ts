@@ -58,6 +58,9 @@ export const goproxyProgram = (): Promise<string> => peerProgram('goproxy', 'LAR
 export const distributionProgram = (): Promise<string> =>
   peerProgram('registry', 'LARDER_BENCH_REGISTRY');
 
+/** The same of crane: LARDER_BENCH_CRANE. */
+export const craneProgram = (): Promise<string> => peerProgram('crane', 'LARDER_BENCH_CRANE');
+
 async function peerProgram(peer: string, variable: string): Promise<string> {
   const given = process.env[variable];
   if (given !== undefined) return path.resolve(given);
