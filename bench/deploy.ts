@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Body } from '../test/support/body.ts';
 import { digestOf, jsonLines, manifestOf } from '../test/support/deploy-lines.ts';
 import {
   MEDIA_TYPES,
@@ -12,7 +13,6 @@ import {
   type RealRegistry,
 } from '../test/support/real-registry.ts';
 import { count, fixed, progress, table } from './support/figures.ts';
-import { piecesOf } from './support/image.ts';
 import { run } from './support/processes.ts';
 import { craneProgram, distributionProgram } from './support/servers.ts';
 
@@ -23,9 +23,8 @@ const BASE_BYTES = 2 ** 20;
 const PATH = process.env['PATH'] ?? '';
 const larder = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
-type Bytes = Uint8Array<ArrayBuffer>;
-const noise = (seed: number, size: number): Bytes =>
-  new Uint8Array(Buffer.concat([...piecesOf({ seed, size })]));
+const noise = (seed: string, size: number): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(Body.noise(size, seed).bytes());
 
 /** `dir`: an empty folder. Resolves to Markdown. */
 export async function benchDeploy(dir: string): Promise<string> {
@@ -81,12 +80,12 @@ export async function benchDeploy(dir: string): Promise<string> {
 /** Images of one repository with two layers in common and one of their own. */
 async function makeImages(source: RealRegistry) {
   progress(`making ${String(IMAGES)} images`);
-  const base = [noise(1, BASE_BYTES), noise(2, BASE_BYTES)];
+  const base = ['one', 'other'].map((seed) => noise(seed, BASE_BYTES));
   for (const layer of base) await pushBlob(source.base, 'lib/app', MEDIA_TYPES.layer, layer);
   const manifests: ReturnType<typeof manifestOf>[] = [];
   for (let at = 0; at < IMAGES; at++) {
     const config = JSON.stringify({ architecture: 'amd64', os: 'linux', at });
-    const own = noise(100 + at, OWN_BYTES);
+    const own = noise(String(at), OWN_BYTES);
     await pushBlob(source.base, 'lib/app', MEDIA_TYPES.config, config);
     await pushBlob(source.base, 'lib/app', MEDIA_TYPES.layer, own);
     const manifest = manifestOf(config, [...base, own]);
