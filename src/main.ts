@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { Verb } from './cli/verb.ts';
 
 const usage = `Usage: larder [serve]
+       larder lookup [--index] [--json] [--server URL] [NAME... | -]
        larder rules check FILE [--json] [NAME...]
        larder warm [--server URL] [--go-sum FILE] [--go MODULE@VERSION...] [--oci NAME...] [--platform P...]
        larder purge NAME... [--dry-run] [--json] [--server URL]
@@ -19,6 +20,7 @@ A caching pull-through proxy for Go modules and container images.
 
 Verbs:
   serve          run the server (the default)
+  lookup         ask registries for digests of images (larder lookup --help)
   rules check    check a file of rules, and what it says of names (larder rules --help)
   warm           fill a running server ahead of need (larder warm --help)
   purge          take modules and images out of the store (larder purge --help)
@@ -43,8 +45,9 @@ const oldestNode = [22, 19] as const;
 /** Threads for files and names: with Node's 4, a few writers that wait for the disk would hold up every reader. */
 const threads = 16;
 
-/** Those that end by themselves. */
+/** Those that end by themselves, or by a signal. */
 const verbs = new Map<string, () => Promise<Verb>>([
+  ['lookup', async () => (await import('./cli/lookup.ts')).lookupVerb],
   ['warm', async () => (await import('./cli/warm.ts')).warmVerb],
   ['purge', async () => (await import('./cli/purge.ts')).purgeVerb],
   ['collect', async () => (await import('./cli/collect.ts')).collectVerb],

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LarderError, messageOf } from '../engine/errors.ts';
 import type { Job, Progress } from '../references/jobs.ts';
+import { serverAddress } from './server-address.ts';
 
 /** Longest wait for one answer: a purge is answered when it is done. Milliseconds. */
 const ANSWER_MS = 10 * 60_000;
@@ -15,17 +16,13 @@ export class AdminClient {
 
   /** `server`: its address, with or without a slash at its end. Throws LarderError `invalid` for what is none. */
   constructor(server: string, token: string | undefined) {
-    if (!/^https?:\/\/[^/]/.test(server) || !URL.canParse(server))
-      throw new LarderError(
-        'invalid',
-        '--server is no address: give one such as http://larder:3000',
-      );
+    const address = serverAddress(server);
     if (token === undefined)
       throw new LarderError(
         'invalid',
         'LARDER_ADMIN_TOKEN is not set, and a server asks for it: set it, or LARDER_ADMIN_TOKEN_FILE',
       );
-    this.#server = server.replace(/\/+$/, '');
+    this.#server = address;
     this.#token = token;
   }
 

@@ -21,6 +21,8 @@ const INDEX_TYPES = new Set([
 const ATTESTS = 'vnd.docker.reference.digest';
 const SCHEMA_1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/;
 
+export const isIndexType = (mediaType: string): boolean => INDEX_TYPES.has(mediaType);
+
 /** What a client that can take everything sends as `Accept`. */
 export const ACCEPT_MANIFESTS = [...IMAGE_TYPES, ...INDEX_TYPES].join(', ');
 
@@ -30,15 +32,18 @@ export interface Descriptor {
   /** Bytes. */
   readonly size: number;
   /** What it is for, where an index says it. */
-  readonly platform?: SaidPlatform;
+  readonly platform?: SaidPlatform | undefined;
   /** Digest of the manifest that this one attests, where an index says it as BuildKit does. */
   readonly attests?: string;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface Manifest {
   readonly mediaType: string;
   /** Of an index: manifests. */
   readonly manifests: readonly Descriptor[];
+  readonly config: Descriptor | undefined;
   /** Config, layers, blobs of an artifact. */
   readonly blobs: readonly Descriptor[];
   readonly subject: Descriptor | undefined;
@@ -60,11 +65,12 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
   const manifests = descriptors(json['manifests'], 'manifests');
   const layers = descriptors(json['layers'], 'layers');
   const others = descriptors(json['blobs'], 'blobs');
-  const config = json['config'] === undefined ? [] : [descriptor(json['config'], 'config')];
+  const config = json['config'] === undefined ? undefined : descriptor(json['config'], 'config');
   return {
     mediaType,
     manifests,
-    blobs: [...config, ...layers, ...others],
+    config,
+    blobs: [...(config ? [config] : []), ...layers, ...others],
     subject: json['subject'] === undefined ? undefined : descriptor(json['subject'], 'subject'),
     artifactType: text(json['artifactType']),
     annotations: strings(json['annotations']),
@@ -115,24 +121,34 @@ function descriptor(value: unknown, where: string): Descriptor {
   }
   const mediaType = text(value['mediaType']) ?? 'application/octet-stream';
   const platform = platformOf(value['platform']);
-  const attests = strings(value['annotations'])?.[ATTESTS];
+  const artifactType = text(value['artifactType']);
+  const annotations = strings(value['annotations']);
+  const attests = annotations?.[ATTESTS];
   return {
     mediaType,
     digest,
     size,
     ...(platform && { platform }),
     ...(attests !== undefined && { attests }),
+    ...(artifactType !== undefined && { artifactType }),
+    ...(annotations && { annotations }),
   };
 }
 
-const platformOf = (value: unknown): SaidPlatform | undefined =>
-  isObject(value)
-    ? {
-        os: text(value['os']),
-        architecture: text(value['architecture']),
-        variant: text(value['variant']),
-      }
-    : undefined;
+/** Of a descriptor, or of a config, where the same names stand. */
+export function platformOf(value: unknown): SaidPlatform | undefined {
+  if (!isObject(value)) return undefined;
+  const osVersion = text(value['os.version']);
+  const features = value['os.features'];
+  const isList = Array.isArray(features) && features.every((one) => typeof one === 'string');
+  return {
+    os: text(value['os']),
+    architecture: text(value['architecture']),
+    variant: text(value['variant']),
+    ...(osVersion !== undefined && { osVersion }),
+    ...(isList && { osFeatures: features }),
+  };
+}
 
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value !== '' ? value : undefined;

@@ -13,10 +13,21 @@ export interface SaidPlatform {
   readonly os: string | undefined;
   readonly architecture: string | undefined;
   readonly variant: string | undefined;
+  /** Of Windows. */
+  readonly osVersion?: string;
+  readonly osFeatures?: readonly string[];
 }
 
 /** The variant of an architecture that is meant where none is written. */
-const DEFAULT_VARIANTS: Readonly<Record<string, string>> = { arm: 'v7', arm64: 'v8' };
+const DEFAULT_VARIANTS = new Map([
+  ['arm', 'v7'],
+  ['arm64', 'v8'],
+]);
+
+export function withDefaultVariant(platform: SaidPlatform): SaidPlatform {
+  const variant = platform.variant ?? DEFAULT_VARIANTS.get(platform.architecture ?? '');
+  return { ...platform, variant };
+}
 
 /** Reads `linux/arm64` or `linux/arm/v7`. Throws LarderError `invalid` with a sentence. */
 export function parsePlatform(text: string): Platform {
@@ -36,11 +47,11 @@ export const platformText = ({ os, architecture, variant }: Platform): string =>
 
 /** Whether something is for all, or for one of these platforms; a platform without a variant stands for all of them. */
 export function isFor(
-  { platform }: { readonly platform?: SaidPlatform },
+  { platform }: { readonly platform?: SaidPlatform | undefined },
   platforms: readonly Platform[] | undefined,
 ): boolean {
   if (platforms === undefined || platform === undefined) return true;
-  const said = platform.variant ?? DEFAULT_VARIANTS[platform.architecture ?? ''];
+  const said = withDefaultVariant(platform).variant;
   return platforms.some(
     ({ os, architecture, variant }) =>
       os === platform.os &&

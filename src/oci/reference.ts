@@ -37,6 +37,8 @@ export function splitReference(text: string): ReferenceParts {
 
 /** A manifest that is asked for. */
 export interface ImageName {
+  /** In its one spelling: `docker.io/library/nginx:1.27`, `ghcr.io/owner/image@sha256:…`. */
+  readonly name: string;
   /** Where it may be, the likelier one first; at least one. */
   readonly repositories: readonly Repository[];
   /** Undefined where there is a digest, which decides alone. */
@@ -61,10 +63,7 @@ export function parseImageName(text: string, upstreams: OciUpstreams): ImageName
   const isHost = others.length > 0 && upstreams.has(first);
   const path = isHost ? others : [first, ...others];
   checkName(path, path.join('/').length);
-  return {
-    repositories: upstreams.choose({ namespaces: [], name: repository }),
-    ...targetOf(target),
-  };
+  return imageName(upstreams.choose({ namespaces: [], name: repository }), target);
 }
 
 /** The same, for a Larder that is asked in place of all registries; which it has is for it to say. */
@@ -78,14 +77,18 @@ export function parseNameForServer(text: string, server: OciUpstream): ImageName
   const path = isHost ? others : [first, ...others];
   checkName(path, path.join('/').length);
   const named = isHost ? [host, ...others].join('/') : repository;
-  return { repositories: [{ upstream: server, path: named }], ...targetOf(target) };
+  return imageName([{ upstream: server, path: named }], target);
 }
 
-function targetOf({
-  tag,
-  digest,
-}: Pick<ReferenceParts, 'tag' | 'digest'>): Pick<ImageName, 'tag' | 'reference'> {
+function imageName(
+  repositories: readonly Repository[],
+  { tag, digest }: Pick<ReferenceParts, 'tag' | 'digest'>,
+): ImageName {
+  const [likeliest] = repositories;
+  const repository = `${likeliest?.upstream.name ?? ''}/${likeliest?.path ?? ''}`;
   const judged = tag === undefined ? 'latest' : tagOf(tag);
-  if (digest === undefined) return { tag: judged, reference: judged };
-  return { tag: undefined, reference: digestText(digestOf(digest)) };
+  if (digest === undefined)
+    return { name: `${repository}:${judged}`, repositories, tag: judged, reference: judged };
+  const reference = digestText(digestOf(digest));
+  return { name: `${repository}@${reference}`, repositories, tag: undefined, reference };
 }

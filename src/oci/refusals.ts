@@ -6,29 +6,51 @@ import { header, readAll } from '../http/download.ts';
 const MAX_TEXT = 64 * 1024;
 const RETRY_AFTER_MS = 1000;
 
+/** A registry's, or of a Larder that is asked in its place. */
+export class RefusalError extends LarderError {
+  /** Whether that Larder refuses by itself, such as by its rules, and no registry had a say. */
+  readonly byLarder: boolean;
+
+  constructor(byLarder: boolean, ...error: ConstructorParameters<typeof LarderError>) {
+    super(...error);
+    this.byLarder = byLarder;
+  }
+}
+
 /**
  * What an answer means that is not the wanted one. Its text is left out: there may be URLs and names of token servers
  * in it. `host`: who answered.
  */
-export function refusal(host: string, response: UpstreamResponse): LarderError {
+export function refusal(host: string, response: UpstreamResponse): RefusalError {
+  const byLarder = header(response, 'x-larder-cache') === 'bypass';
+  return new RefusalError(byLarder, ...meaning(host, response, byLarder));
+}
+
+function meaning(
+  host: string,
+  response: UpstreamResponse,
+  byLarder: boolean,
+): ConstructorParameters<typeof LarderError> {
   const { status } = response;
   switch (status) {
     case 404:
     case 410:
-      return new LarderError('not_found', 'not found');
+      return ['not_found', byLarder ? `${host} does not mirror this registry` : 'not found'];
     case 401:
-      return new LarderError(
+      return [
         'upstream_unauthorized',
         `${host} does not take Larder's credentials, or wants some (401)`,
-      );
+      ];
     case 403:
-      return new LarderError('upstream_forbidden', `${host} refuses (403)`);
+      return ['upstream_forbidden', `${host} refuses (403)`];
     case 429:
-      return new LarderError('rate_limited', `${host} says that it is asked too often (429)`, {
-        retryAfterMs: retryAfterMs(response),
-      });
+      return [
+        'rate_limited',
+        `${host} says that it is asked too often (429)`,
+        { retryAfterMs: retryAfterMs(response) },
+      ];
     default:
-      return new LarderError('upstream_failed', `${host} answers ${String(status)}`);
+      return ['upstream_failed', `${host} answers ${String(status)}`];
   }
 }
 

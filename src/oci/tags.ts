@@ -5,11 +5,10 @@ import { LarderError } from '../engine/errors.ts';
 import type { AnswerBytes } from '../engine/answers.ts';
 import type { Freshness } from '../engine/freshness.ts';
 import type { AnswerRequest } from '../engine/pull-through.ts';
-import { readAll } from '../http/download.ts';
-import { parseDigest, type Digest } from './digest.ts';
+import { digestText, parseDigest, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { tagKey, tagListFolder } from './keys.ts';
-import { MAX_MANIFEST, parseManifest } from './manifest.ts';
+import { readManifest } from './look-up.ts';
 import type { Repository } from './upstreams.ts';
 
 /** What a tag stands for. */
@@ -38,7 +37,9 @@ export function tagRequest(
     freshness,
     async fetch(signal) {
       const head = await fetcher.headManifest(repository.path, tag, signal);
-      const digest = head.digest ?? (await hashed(fetcher, repository, tag, signal));
+      const digest =
+        head.digest ??
+        digestText((await readManifest({ fetcher, path: repository.path }, tag, signal)).digest);
       if (parseDigest(digest) === undefined) {
         throw new LarderError('bad_content', 'the registry gives a tag a digest that is none');
       }
@@ -46,19 +47,6 @@ export function tagRequest(
       return { bytes: Buffer.from(JSON.stringify(target)), source: fetcher.source };
     },
   };
-}
-
-/** For a registry that does not tell: the digest of the manifest that it gives. Throws LarderError `bad_content` for what is none. */
-async function hashed(
-  fetcher: RegistryFetcher,
-  repository: Repository,
-  tag: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const { body, contentType } = await fetcher.manifest(repository.path, tag, signal);
-  const bytes = await readAll(body, MAX_MANIFEST);
-  parseManifest(bytes, contentType);
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
 const targets = new WeakMap<Uint8Array, TagTarget>();
