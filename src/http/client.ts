@@ -158,6 +158,8 @@ export class UpstreamClient {
         },
         body: request.stream ? Readable.from(request.stream) : (request.body ?? null),
         signal,
+        // undici closes the connection after every HEAD otherwise
+        reset: false,
         // for bodies that nobody watches, such as the text of a refusal
         bodyTimeout: Math.min(request.stallMs + STALL_SLACK_MS, LONGEST_MS),
       });

@@ -1,8 +1,11 @@
 // Waits that end: by a deadline, or because whoever waited went away.
 
+import { Readable } from 'node:stream';
+
 /**
  * Runs something that has `ms` milliseconds, and hands it a signal that aborts then, by the error of `late`, or with
- * the signal that is given. What has a body to read afterwards is no longer held to the deadline.
+ * the signal that is given. Where its result has a body to read afterwards, that is no longer held to the deadline, and to the
+ * given signal until it is closed.
  */
 export async function withDeadline<T>(
   ms: number,
@@ -10,16 +13,32 @@ export async function withDeadline<T>(
   signal: AbortSignal | undefined,
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const deadline = new AbortController();
+  // AbortSignal.any would do, and costs the garbage collector more than all the rest of a small request
+  const own = new AbortController();
   const timer = setTimeout(() => {
-    deadline.abort(late());
+    own.abort(late());
   }, ms);
-  const signals = signal === undefined ? [deadline.signal] : [deadline.signal, signal];
+  const aborted = () => {
+    own.abort(signal?.reason);
+  };
+  const unlink = () => signal?.removeEventListener('abort', aborted);
+  signal?.addEventListener('abort', aborted);
+  if (signal?.aborted) aborted();
+  let body: Readable | undefined;
   try {
-    return await run(AbortSignal.any(signals));
+    const result = await run(own.signal);
+    body = bodyOf(result);
+    return result;
   } finally {
     clearTimeout(timer);
+    if (body === undefined || body.closed) unlink();
+    else body.once('close', unlink);
   }
+}
+
+function bodyOf(result: unknown): Readable | undefined {
+  const has = typeof result === 'object' && result !== null && 'body' in result;
+  return has && result.body instanceof Readable ? result.body : undefined;
 }
 
 /** Waits no longer than until the signal aborts, and throws its reason then; what ran goes on for nobody. */
