@@ -2,7 +2,7 @@
 // start, and seen by the tests as one. The image's own user, nothing writable but the folders of the test, no capability,
 // 256 MB of memory. scripts/image/test.sh starts the engine.
 
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ type Settings = Readonly<Record<string, string>>;
 /** Something that runs Larder. */
 export interface Running {
   /** Ends with it, and has its output and exit code. */
-  readonly child: ChildProcess;
+  readonly child: ChildProcessWithoutNullStreams;
   /** Of the program itself. Throws when it is gone. */
   readonly pid: () => number;
   readonly kill: (signal: NodeJS.Signals) => void;
@@ -51,12 +51,12 @@ export function startContainer(
   // the image's user; root, who runs the tests, may write there all the same
   for (const folder of folders) execFileSync('chown', ['-R', '65532:65532', folder]);
   const options = [
-    ...['--rm', '--name', name, '--workdir', cwd, ...CONFINED],
+    ...['--rm', '--interactive', '--name', name, '--workdir', cwd, ...CONFINED],
     ...folders.flatMap((folder) => ['--volume', `${folder}:${folder}`]),
     ...Object.entries(env).flatMap(([key, value]) => ['--env', `${key}=${value}`]),
   ];
   const child = spawn('docker', ['run', ...options, image, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
   const remove = () => {
     if (child.exitCode === null && child.signalCode === null) docker('rm', '--force', name);

@@ -74,7 +74,7 @@ atExit(() => {
 /** How a container that was killed has ended; a process has a signal then. */
 const KILLED = 137;
 
-interface Spawned extends Pick<Running, 'pid' | 'kill'> {
+interface Spawned extends Running {
   readonly ended: Promise<Ended>;
   readonly stdout: () => string;
   readonly stderr: () => string;
@@ -94,8 +94,10 @@ function spawnLarder(
   running.add(started);
   let stdout = '';
   let stderr = '';
-  child.stdout?.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
+  // whoever takes no more of its input is no failure of the test
+  child.stdin.on('error', () => undefined);
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => {
@@ -110,7 +112,7 @@ function startProcess(args: readonly string[], env: Settings, cwd: string): Runn
   const child = spawn(process.execPath, args, {
     cwd,
     env: { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
   });
   return {
     child,
@@ -125,6 +127,8 @@ function startProcess(args: readonly string[], env: Settings, cwd: string): Runn
 interface RunOptions {
   readonly env?: Settings;
   readonly cwd?: string;
+  /** On standard input. */
+  readonly input?: string;
   /** It gets the signal that this resolves with. */
   readonly kill?: Promise<NodeJS.Signals>;
 }
@@ -132,10 +136,11 @@ interface RunOptions {
 /** Runs the program to its own end with exactly these settings. Killed after 20 s: then `signal` is set. */
 export async function runLarder(
   args: readonly string[],
-  { env = {}, cwd = tempDir(), kill }: RunOptions = {},
+  { env = {}, cwd = tempDir(), input = '', kill }: RunOptions = {},
 ): Promise<Run> {
   const run = spawnLarder(args, env, cwd);
-  const { ended, stdout, stderr } = run;
+  const { child, ended, stdout, stderr } = run;
+  child.stdin.end(input);
   kill?.then(run.kill, () => undefined);
   const timer = setTimeout(() => {
     run.kill('SIGKILL');
@@ -146,6 +151,15 @@ export async function runLarder(
   const { code, signal } = await ended;
   clearTimeout(timer);
   return { code, signal, stdout: stdout(), stderr: stderr() };
+}
+
+/** Starts a verb, whose standard input stays open until the test ends it. Killed at the end of the test. */
+export function startVerb(args: readonly string[], env: Settings): Spawned {
+  const started = spawnLarder(args, env, tempDir());
+  atEnd(() => {
+    started.kill('SIGKILL');
+  });
+  return started;
 }
 
 /** Where it keeps things: as the test says, else as the run of the tests says, else in a folder. */
@@ -183,6 +197,7 @@ export async function startLarderProcess({
     home,
     live ? [] : undefined,
   );
+  started.child.stdin.end();
   atEnd(async () => {
     kill('SIGKILL');
     const { code } = await ended;
