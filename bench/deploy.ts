@@ -2,7 +2,6 @@
 
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Body } from '../test/support/body.ts';
 import { digestOf, jsonLines, manifestOf } from '../test/support/deploy-lines.ts';
 import {
@@ -14,14 +13,13 @@ import {
 } from '../test/support/real-registry.ts';
 import { count, fixed, progress, table } from './support/figures.ts';
 import { run } from './support/processes.ts';
-import { craneProgram, distributionProgram } from './support/servers.ts';
+import { craneProgram, distributionProgram, larderProgram } from './support/servers.ts';
 
 const IMAGES = 200;
 const AT_ONCE = 16;
 const OWN_BYTES = 20_000;
 const BASE_BYTES = 2 ** 20;
 const PATH = process.env['PATH'] ?? '';
-const larder = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
 const noise = (seed: string, size: number): Uint8Array<ArrayBuffer> =>
   new Uint8Array(Body.noise(size, seed).bytes());
@@ -40,7 +38,7 @@ export async function benchDeploy(dir: string): Promise<string> {
       return run('sh', ['-c', script], { env: { PATH, HOME: dir } });
     };
     const deploy = (to: RealRegistry) =>
-      run(process.execPath, [larder, 'deploy', '--json', '--file', file], {
+      run(process.execPath, [larderProgram, 'deploy', '--json', '--file', file], {
         env: {
           PATH,
           HOME: dir,

@@ -14,6 +14,7 @@ import { benchHits } from './hits.ts';
 import { benchImageCold } from './image-cold.ts';
 import { benchImageHits } from './image-hits.ts';
 import { benchLife } from './life.ts';
+import { benchLookups } from './lookups.ts';
 import { benchReplicas } from './replicas.ts';
 import { benchRules } from './rules.ts';
 import { progress } from './support/figures.ts';
@@ -31,6 +32,7 @@ const benches = new Map([
   ['rules', benchRules],
   ['warm', benchWarm],
   ['deploy', benchDeploy],
+  ['lookups', benchLookups],
 ]);
 const page = fileURLToPath(new URL('../docs/benchmarks.md', import.meta.url));
 

@@ -35,7 +35,7 @@ export function startLarder(
   return startServer({
     name,
     command: process.execPath,
-    args: () => [fromHere('../../dist/main.js'), 'serve'],
+    args: () => [larderProgram, 'serve'],
     env: (port) => ({
       PATH,
       HOME: dir,
@@ -60,6 +60,9 @@ export const distributionProgram = (): Promise<string> =>
 
 /** The same of crane: LARDER_BENCH_CRANE. */
 export const craneProgram = (): Promise<string> => peerProgram('crane', 'LARDER_BENCH_CRANE');
+
+/** Larder as it was built. */
+export const larderProgram = fromHere('../../dist/main.js');
 
 async function peerProgram(peer: string, variable: string): Promise<string> {
   const given = process.env[variable];
@@ -182,6 +185,10 @@ export function startRegistry(dir: string, image: Image, delayMs: number): Promi
   const args = [String(delayMs), JSON.stringify(image)];
   return startOwn('the registry', dir, '../servers/registry.ts', args);
 }
+
+/** A registry that has every tag, each answer late by `delayMs`. */
+export const startTags = (dir: string, delayMs: number): Promise<Server> =>
+  startOwn('the registry', dir, '../servers/tags.ts', [String(delayMs)]);
 
 /** What one of these two was asked since the last call: a registry for blobs, by GET. */
 export async function counted(upstream: Server): Promise<{ requests: number; bytes: number }> {

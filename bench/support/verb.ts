@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { larderProgram } from './servers.ts';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const SAMPLE_EVERY_MS = 100;
 
 export interface TimedVerb {
@@ -19,7 +18,7 @@ export async function timeVerb(
   settings: Readonly<Record<string, string>>,
 ): Promise<TimedVerb> {
   const begun = performance.now();
-  const child = spawn(process.execPath, [main, ...args, '--json'], {
+  const child = spawn(process.execPath, [larderProgram, ...args, '--json'], {
     env: { PATH: process.env['PATH'], ...settings },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

@@ -23,9 +23,9 @@ export interface LookUpsOptions<T> {
   readonly signal: AbortSignal;
 }
 
-/** Characters of answers that are remembered, and what one takes besides. */
-const REMEMBERED = 32 * 1024 * 1024;
-const OVERHEAD = 500;
+/** Characters of answers that are remembered, and about what one takes besides: some ten thousand, or fewer indexes. */
+const REMEMBERED = 16 * 1024 * 1024;
+const OVERHEAD = 1024;
 
 /** Look-ups by name: one question a name, however often it comes and however it is written; its failure is shared too. */
 export class LookUps<T extends string | Found> {
