@@ -22,7 +22,7 @@ export class AdminClient {
         'invalid',
         'LARDER_ADMIN_TOKEN is not set, and a server asks for it: set it, or LARDER_ADMIN_TOKEN_FILE',
       );
-    this.#server = address;
+    this.#server = address.href.replace(/\/+$/, '');
     this.#token = token;
   }
 

@@ -117,6 +117,6 @@ function indexLine(name: string, answer: Answer<string>): string {
 }
 
 function upstreamAt(server: string): OciUpstream {
-  const url = new URL(serverAddress(server));
+  const url = serverAddress(server);
   return { name: url.host, url };
 }

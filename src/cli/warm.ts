@@ -20,6 +20,7 @@ import {
 import { inOrder } from './in-order.ts';
 import { RunningLarder } from './running-larder.ts';
 import type { Terminal } from './terminal.ts';
+import { serverAddress } from './server-address.ts';
 import { ended, itemLimits, itemOptions, parseVerbArgs, type Verb } from './verb.ts';
 import { imageSource } from './warm-image.ts';
 import { readWanted, type Wanted } from './warm-items.ts';
@@ -91,7 +92,7 @@ export const warmVerb: Verb = (args, terminal, signal) =>
     const platforms = (values.platform ?? []).flatMap((list) => list.split(',')).map(parsePlatform);
     const asking = composeAsking(limits.timeoutMs, 'server');
     try {
-      const server = values.server === undefined ? asking.ownServer : serverOf(values.server);
+      const server = values.server === undefined ? asking.ownServer : serverAddress(values.server);
       const upstream = { name: server.host, url: server };
       const parseImage = (name: string): Image => {
         const { repositories, tag, reference } = parseNameForServer(name, upstream);
@@ -191,11 +192,4 @@ function spread(args: readonly string[]): string[] {
     // its first value stands right behind it
     return list === undefined || args[at - 1] === list ? [arg] : [list, arg];
   });
-}
-
-function serverOf(text: string): URL {
-  const url = URL.parse(text);
-  if (url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '')
-    return url;
-  throw new LarderError('invalid', '--server is no address: give one such as http://larder:3000');
 }
