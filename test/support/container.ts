@@ -4,6 +4,7 @@
 
 import { execFileSync, spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { atExit } from './tmp.ts';
@@ -49,7 +50,10 @@ export function startContainer(
   const name = `larder-test-${randomUUID()}`;
   const folders = testFolders([...Object.values(env), ...args, cwd]);
   // the image's user; root, who runs the tests, may write there all the same
-  for (const folder of folders) execFileSync('chown', ['-R', '65532:65532', folder]);
+  for (const folder of folders) {
+    mkdirSync(folder, { recursive: true });
+    execFileSync('chown', ['-R', '65532:65532', folder]);
+  }
   const options = [
     ...['--rm', '--interactive', '--name', name, '--workdir', cwd, ...CONFINED],
     ...folders.flatMap((folder) => ['--volume', `${folder}:${folder}`]),
