@@ -45,13 +45,15 @@ COPY package.json LICENSE README.md CHANGELOG.md .env.example ./
 COPY --from=libraries /larder/node_modules node_modules
 COPY --from=build /larder/dist dist
 COPY docker/health.ts docker/health.ts
-# TMPDIR: where the spool is when the store is a bucket
-ENV NODE_ENV=production LARDER_STORAGE_DIR=/data TMPDIR=/spool
+# the store is in ./data by default, and the spool, where the store is a bucket, in the folder for temporary files; no
+# LARDER_ setting is made here, which another one might contradict
+WORKDIR /
+ENV NODE_ENV=production TMPDIR=/spool
 # writable, and with an owner, under --read-only too
 VOLUME ["/data", "/spool"]
 EXPOSE 3000
 USER 65532:65532
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["node", "/larder/docker/health.ts"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["/usr/local/bin/node", "/larder/docker/health.ts"]
 STOPSIGNAL SIGTERM
 CMD ["serve"]
 ARG VERSION=0.1.0
@@ -73,8 +75,8 @@ COPY --from=go /usr/local/go /usr/local/go
 ENV PATH=/usr/local/go/bin:$PATH GOTOOLCHAIN=local
 USER 65532:65532
 # what git and go leave behind is reaped by tini
-ENTRYPOINT ["tini", "--", "node", "/larder/dist/main.js"]
+ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/node", "/larder/dist/main.js"]
 
 # The last one is what is built by default. Larder starts no other program here, and listens to signals itself.
 FROM base AS slim
-ENTRYPOINT ["node", "/larder/dist/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "/larder/dist/main.js"]

@@ -69,6 +69,7 @@ describe.for([
     const larder = await container(image, '--health-interval', '1s');
     await larder.answers();
     expect((await request(larder.base, '/readyz')).status).toBe(200);
+    expect(larder.exec('ls', '-A', '/data')).toContain('format.json');
     await eventually('it is healthy', () => larder.inspect('.State.Health.Status') === 'healthy');
     expect(larder.exec('id', '-u', '-n')).toBe('larder');
     docker('stop', '--time', '60', larder.name);
