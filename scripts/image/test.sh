@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # test.sh [ARGUMENT…]: builds the image of this checkout, says how large it is, and runs the vitest project image against it:
 # what an image must be, and the end-to-end tests, with Larder in a container that is read-only, has no capability, another
-# user than root, and 256 MB (test/support/of-a-process.ts and vitest.config.ts say what is left out, and why). ARGUMENTs are vitest's. Engine, registry and all they keep are taken away however this ends; what
-# a second run can use stays in .cache.
+# user than root, and 256 MB. What is left out, and why: test/support/of-a-process.ts and vitest.config.ts. ARGUMENTs are
+# vitest's. Engine, registry and all they keep are taken away however this ends; what a second run can use stays in .cache.
 set -eu
 cd "$(dirname "$0")/../.."
 export PATH="$PWD/node_modules/.bin:$PATH" # as npm has it: the Node that npm ci brings, and vitest
