@@ -5,12 +5,13 @@ import { fanOut } from '../engine/listeners.ts';
 import { systemClock } from '../engine/ports.ts';
 import { UpstreamClient } from '../http/client.ts';
 import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
+import { composeLimits } from './compose-limits.ts';
 import { composeRegistries, type Registries } from './compose-registries.ts';
 import { loadConfig, type Config } from './config.ts';
 import { deadline } from './duration.ts';
 import { grammarChecks } from './grammar-checks.ts';
 import { readRules } from './rules-file.ts';
-import { readBuild } from './version.ts';
+import { userAgent } from './version.ts';
 
 export interface Asking extends Registries {
   readonly client: UpstreamClient;
@@ -25,7 +26,7 @@ export interface Asking extends Registries {
  * the registries, for which neither LARDER_OFFLINE nor rules are meant. Throws StartError.
  */
 export function composeAsking(timeoutMs: number, through: 'registries' | 'server'): Asking {
-  const { oci, rulesFile, mode, offline, stallTimeoutMs, ...config } = loadConfig(
+  const { oci, rulesFile, mode, offline, stallTimeoutMs, userAgentSuffix, ...config } = loadConfig(
     undefined,
     grammarChecks,
     // images need no go command
@@ -33,14 +34,23 @@ export function composeAsking(timeoutMs: number, through: 'registries' | 'server
   );
   const direct = through === 'registries';
   const policy = ociPolicy(mode);
-  if (direct && rulesFile !== undefined) policy.replace(readRules(rulesFile).oci);
+  const rules = direct && rulesFile !== undefined ? readRules(rulesFile) : undefined;
+  if (rules) policy.replace(rules.oci);
+  const limits = composeLimits(oci.upstreams, { limits: () => rules?.upstreams ?? new Map() });
   const client = new UpstreamClient({
-    userAgent: `larder/${readBuild().version}`,
+    userAgent: userAgent(userAgentSuffix),
     via: `larder-${randomUUID().slice(0, 8)}`,
     listener: fanOut([], () => undefined),
+    limitsOf: direct ? limits.of : undefined,
+    // a Larder says it of the one upstream that was asked for
+    holds: direct,
     offline: direct && offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined,
   });
-  const timeouts = { firstByteMs: timeoutMs, stallMs: deadline(stallTimeoutMs) };
+  const timeouts = {
+    firstByteMs: timeoutMs,
+    rateWaitMs: timeoutMs,
+    stallMs: deadline(stallTimeoutMs),
+  };
   const registries = composeRegistries(oci, { client, clock: systemClock, timeouts });
   return {
     ...registries,

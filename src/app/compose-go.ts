@@ -198,5 +198,6 @@ const isOfGo = (key: string): boolean => key === '' || key.startsWith('answers/g
 
 const timeoutsOf = (config: Config) => ({
   firstByteMs: deadline(config.go.firstByteTimeoutMs),
+  rateWaitMs: config.limits.rateWaitMs,
   stallMs: deadline(config.stallTimeoutMs),
 });

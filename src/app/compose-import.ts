@@ -19,11 +19,12 @@ import { createLogger } from '../observability/logger.ts';
 import { composeAdmission } from './compose-admission.ts';
 import { openStore } from './compose-alone.ts';
 import { composeGoContent, composeGoUpstreams } from './compose-go.ts';
+import { composeLimits } from './compose-limits.ts';
 import { composePull } from './compose-pull.ts';
 import { composeRules } from './compose-rules.ts';
 import { prepareFolder } from './compose-store.ts';
 import type { Config } from './config.ts';
-import { readBuild } from './version.ts';
+import { userAgent } from './version.ts';
 
 export interface Importing {
   /**
@@ -53,9 +54,10 @@ export async function composeImport(
   const clock = systemClock;
   const rules = composeRules(config, logger);
   const client = new UpstreamClient({
-    userAgent: `larder/${readBuild().version}`,
+    userAgent: userAgent(config.userAgentSuffix),
     via: `larder-${randomUUID().slice(0, 8)}`,
     listener,
+    limitsOf: composeLimits(config.oci.upstreams, rules).of,
     offline: rules.offline,
   });
   const admission = composeAdmission(config.admission, client, logger);

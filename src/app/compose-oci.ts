@@ -51,7 +51,7 @@ export interface OciSide {
 
 /** Throws StartError when the file with credentials cannot be used. */
 export function composeOci(
-  { oci, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
+  { oci, limits, tagTtlMs, staleIfErrorMs, stallTimeoutMs }: Config,
   {
     store,
     answers,
@@ -67,6 +67,7 @@ export function composeOci(
 ): OciSide {
   const timeouts = {
     firstByteMs: deadline(oci.firstByteTimeoutMs),
+    rateWaitMs: limits.rateWaitMs,
     stallMs: deadline(stallTimeoutMs),
   };
   const { upstreams, fetcherOf } = composeRegistries(oci, { client, clock, timeouts });
@@ -84,6 +85,7 @@ export function composeOci(
     policy: rules.oci,
     clock,
     offline: rules.offline,
+    rateStatus: limits.status,
     freshness: { ttlMs: tagTtlMs, staleWhileRevalidateMs: 0, staleIfErrorMs },
     via,
     onMistake,

@@ -15,7 +15,7 @@ export interface Registries {
   readonly upstreams: OciUpstreams;
   /** To read there alone, unless `access` says otherwise. */
   readonly fetcherOf: (
-    repository: Pick<Repository, 'upstream' | 'from'>,
+    repository: Pick<Repository, 'upstream' | 'from' | 'askedAt'>,
     access?: Access,
   ) => RegistryFetcher;
 }
@@ -34,14 +34,14 @@ export function composeRegistries(
   const fetchers = new Map<string, RegistryFetcher>();
   return {
     upstreams: new OciUpstreams(parseOciUpstreams(oci.upstreams)),
-    fetcherOf: ({ upstream, from }, access = 'pull') => {
+    fetcherOf: ({ upstream, from, askedAt }, access = 'pull') => {
       // credentials for the registry's own address are not for another one's
       const asked = from === undefined ? upstream : { name: from.host, url: from };
       const key = `${asked.name} ${asked.url.href} ${access}`;
       let fetcher = fetchers.get(key);
       if (fetcher === undefined)
         fetchers.set(key, (fetcher = new RegistryFetcher(asked, client, auth, timeouts, access)));
-      return fetcher;
+      return askedAt === undefined ? fetcher : fetcher.since(askedAt);
     },
   };
 }

@@ -7,13 +7,15 @@ import type { UpstreamStep } from '../go/upstream-list.ts';
 import type { Logger } from '../observability/logger.ts';
 import { ociPolicy, type OciPolicy } from '../oci/rules.ts';
 import type { Config } from './config.ts';
-import { readRules } from './rules-file.ts';
+import { readRules, type Rules } from './rules-file.ts';
 
 export interface RulesInForce {
   readonly go: GoPolicy;
   readonly oci: OciPolicy;
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
+  /** What upstreams put up with, by their names or hosts. */
+  readonly limits: () => Rules['upstreams'];
   /** Whether a rule of the start sends modules to version control. */
   readonly needDirect: boolean;
   /** Reads the file again; a bad one changes nothing, and is logged. */
@@ -27,11 +29,13 @@ export function composeRules(
 ): RulesInForce {
   const go = goPolicy(mode);
   const oci = ociPolicy(mode);
+  let limits: Rules['upstreams'] = new Map();
   const read = (file: string) => {
     const rules = readRules(file);
     go.replace(rules.go);
     oci.replace(rules.oci);
-    return { go: rules.go.length, oci: rules.oci.length };
+    limits = rules.upstreams;
+    return { go: rules.go.length, oci: rules.oci.length, upstreams: limits.size };
   };
   const reload = () => {
     if (rulesFile === undefined) {
@@ -51,6 +55,7 @@ export function composeRules(
   return {
     go,
     oci,
+    limits: () => limits,
     needDirect,
     offline: offline ? 'Larder is offline (LARDER_OFFLINE)' : undefined,
     reload,

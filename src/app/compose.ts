@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
+import { RedisBuckets } from '../coordination/redis-buckets.ts';
 import { messageOf } from '../engine/errors.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Clock, type Listener, type Lock, type Store } from '../engine/ports.ts';
@@ -25,6 +26,7 @@ import { composeAnnouncements } from './compose-announcements.ts';
 import { composeAuth } from './compose-auth.ts';
 import { composeEviction, watchStore } from './compose-evict.ts';
 import { composeGo, composeGoUpstreams } from './compose-go.ts';
+import { composeLimits } from './compose-limits.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeOci } from './compose-oci.ts';
 import { composePull } from './compose-pull.ts';
@@ -36,7 +38,7 @@ import { warmKind } from './compose-warm.ts';
 import type { Config } from './config.ts';
 import { createServer } from './server.ts';
 import type { LarderServer } from './server.ts';
-import { readBuild } from './version.ts';
+import { userAgent } from './version.ts';
 
 export interface App {
   /** Does not listen yet. */
@@ -71,8 +73,15 @@ export async function compose(
   const { announcements } = told;
   const peers = config.peer && new PeerClient(config.peer.secret);
   const via = `larder-${randomUUID().slice(0, 8)}`;
-  const userAgent = `larder/${readBuild().version}`;
-  const client = new UpstreamClient({ userAgent, via, listener, offline: rules.offline });
+  const limits = composeLimits(config.oci.upstreams, rules);
+  const client = new UpstreamClient({
+    userAgent: userAgent(config.userAgentSuffix),
+    via,
+    listener,
+    limitsOf: limits.of,
+    shared: locks.redis && new RedisBuckets(locks.redis),
+    offline: rules.offline,
+  });
   const admission = composeAdmission(config.admission, client, logger);
   const { answers, fills, pull } = composePull(config, {
     store,
@@ -209,6 +218,8 @@ export async function compose(
   };
   const reload = () => {
     rules.reload();
+    limits.renew();
+    client.limitsChanged();
     admission?.forget();
   };
   return { server, reload, stop };
@@ -239,6 +250,11 @@ function logging(logger: Logger): Listener {
     },
     staleServed({ key, error }) {
       logger.warn({ key, reason: messageOf(error) }, 'a stale answer was served');
+    },
+    upstreamDown({ host, isDown, reason }) {
+      if (isDown)
+        logger.warn({ host, reason }, 'an upstream failed again and again: it is left alone');
+      else logger.info({ host }, 'an upstream answers again');
     },
     lockService({ up, reason }) {
       if (up) logger.info('Redis is used again');

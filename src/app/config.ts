@@ -1,8 +1,7 @@
 // Settings: environment variables in, one checked and frozen object out, or every problem at once.
 // `.env.example` lists the same names; a test holds the two together.
 
-import { tmpdir } from 'node:os';
-import { relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 
 import { MODES, type Mode } from '../engine/policy.ts';
@@ -16,6 +15,7 @@ import { withSecretFiles } from './secret-files.ts';
 import { unknownSetting } from './setting-names.ts';
 import { pairProblems } from './setting-pairs.ts';
 import { parseSize, sizeGrammar } from './size.ts';
+import { spoolDirOf, spoolProblems } from './spool-dir.ts';
 import { ConfigError } from './start-error.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -79,6 +79,14 @@ export interface Config {
   readonly leaseTimeMs: number;
   /** Where other replicas reach this one, and what they prove themselves by. */
   readonly peer: { readonly url: string; readonly secret: string } | undefined;
+  readonly limits: {
+    /** How long a client's request waits until an upstream may be asked. 0: not at all. */
+    readonly rateWaitMs: number;
+    /** What clients of images are told then. */
+    readonly status: 429 | 503;
+  };
+  /** Behind Larder's own words in `User-Agent`; may be empty. */
+  readonly userAgentSuffix: string;
   readonly rulesFile: string | undefined;
   /** How a miss is handled where no rule says. */
   readonly mode: Mode;
@@ -270,6 +278,11 @@ const settings = (checks: Checks) =>
     LARDER_OCI_AUTH_FILE: optionalPath,
     LARDER_OCI_REALMS: checked(checks.checkOciRealms).default(''),
     LARDER_OCI_FIRST_BYTE_TIMEOUT: timer('10s'),
+    LARDER_RATE_WAIT: timer('5s'),
+    LARDER_RATE_STATUS: word(['429', '503'], '429'),
+    LARDER_USER_AGENT_SUFFIX: text('').refine((value) => /^[\x20-\x7e]*$/.test(value), {
+      error: 'cannot stand in a header: give printable ASCII alone',
+    }),
     LARDER_RULES_FILE: optionalPath,
     LARDER_MODE: word(MODES, 'sync'),
     LARDER_OFFLINE: flag,
@@ -420,6 +433,11 @@ function toConfig(
       realms: values.LARDER_OCI_REALMS,
       firstByteTimeoutMs: values.LARDER_OCI_FIRST_BYTE_TIMEOUT,
     },
+    limits: {
+      rateWaitMs: values.LARDER_RATE_WAIT,
+      status: values.LARDER_RATE_STATUS === '503' ? 503 : 429,
+    },
+    userAgentSuffix: values.LARDER_USER_AGENT_SUFFIX.trim(),
     rulesFile: values.LARDER_RULES_FILE,
     mode: values.LARDER_MODE,
     offline: values.LARDER_OFFLINE,
@@ -449,33 +467,6 @@ function toConfig(
 const upstreamMissing =
   'LARDER_GO_UPSTREAM is not set, and no go command is installed whose default could be taken: ' +
   'set it to where Go modules come from, such as LARDER_GO_UPSTREAM=https://goproxy.example.com, or to off.';
-
-/** No key of the file store begins with a dot, so this folder is no key's. With S3 each port has its own. */
-function spoolDirOf(values: Settings): string {
-  if (values.LARDER_SPOOL_DIR !== undefined) return values.LARDER_SPOOL_DIR;
-  return values.LARDER_STORAGE === 's3'
-    ? resolve(tmpdir(), `larder-${String(values.LARDER_PORT)}`)
-    : resolve(values.LARDER_STORAGE_DIR, '.spool');
-}
-
-/** The spool folder is swept at start, so nothing of the store may be in it, nor it among the store's keys. */
-function spoolProblems(values: Settings): string[] {
-  if (values.LARDER_STORAGE === 's3') return [];
-  const { LARDER_STORAGE_DIR: storageDir } = values;
-  const spoolDir = spoolDirOf(values);
-  const amongKeys = within(spoolDir, storageDir) && !relative(storageDir, spoolDir).startsWith('.');
-  if (!within(storageDir, spoolDir) && !amongKeys) return [];
-  return [
-    `LARDER_SPOOL_DIR="${spoolDir}" overlaps the store in ${storageDir}: ` +
-      'give a folder outside it, or one right below it whose name begins with a dot.',
-  ];
-}
-
-/** Whether a folder is the root itself or somewhere below it. */
-function within(folder: string, root: string): boolean {
-  const steps = relative(root, folder);
-  return steps !== '..' && !steps.startsWith(`..${sep}`);
-}
 
 /** Of each entry of a list whatever stands before its last @, also where its URL is malformed. */
 const withoutCredentials = (value: string): string =>

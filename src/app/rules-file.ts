@@ -8,16 +8,26 @@ import { messageOf } from '../engine/errors.ts';
 import { MODES, type CompiledRule } from '../engine/policy.ts';
 import { compileGoRule, parseGoPatterns, type GoRule, type GoTarget } from '../go/rules.ts';
 import { parseVersionRange } from '../go/version-range.ts';
+import type { Rate } from '../http/token-bucket.ts';
 import { parsePlatform } from '../oci/platforms.ts';
 import { compileOciRule, parseOciPattern, type OciRule, type OciTarget } from '../oci/rules.ts';
-import { parseRegistryUrl } from '../oci/upstreams.ts';
+import { canonicalHost, parseRegistryUrl, UPSTREAM_NAME } from '../oci/upstreams.ts';
 import { parseDuration } from './duration.ts';
 import { parseUpstreams } from './go-fetchers.ts';
+import { parseRate } from './rate.ts';
 import { ConfigError, fileReason } from './start-error.ts';
 
 export interface Rules {
   readonly go: readonly CompiledRule<GoTarget, GoRule>[];
   readonly oci: readonly CompiledRule<OciTarget, OciRule>[];
+  /** What an upstream puts up with, by its name or host. */
+  readonly upstreams: ReadonlyMap<string, LimitRule>;
+}
+
+export interface LimitRule {
+  /** `off`: none, where one is usual. */
+  readonly rate?: Rate | 'off' | undefined;
+  readonly sockets?: number | undefined;
 }
 
 /** Reads a file of rules. Throws ConfigError, with a line for every mistake that begins with `FILE:LINE: `. */
@@ -121,10 +131,48 @@ const ociRule = z
     }),
   );
 
+const whole = (most: number) =>
+  z
+    .int(`must be a whole number from 1 to ${String(most)}`)
+    .min(1, `must be a whole number from 1 to ${String(most)}`)
+    .max(most, `must be a whole number from 1 to ${String(most)}`);
+
+const limitRule = z
+  .strictObject(
+    {
+      rate: parsed(parseRate).optional(),
+      burst: whole(1_000_000).optional(),
+      sockets: whole(1024).optional(),
+    },
+    'must be rate, burst and sockets, or some of them',
+  )
+  .refine(({ rate, burst }) => burst === undefined || typeof rate === 'object', {
+    error: 'has a burst without a rate: give a rate such as 200/m',
+  })
+  .transform(({ rate, burst, sockets }): LimitRule => {
+    if (typeof rate !== 'object') return { rate, sockets };
+    const { intervalMs, tokens } = rate;
+    return { rate: { intervalMs, burst: burst ?? tokens }, sockets };
+  });
+
+const hostName = z
+  .string()
+  .refine((name) => UPSTREAM_NAME.test(name.toLowerCase()), 'is no name of a host');
+
+const upstreamsSection = z
+  .record(hostName, limitRule, 'must have names of upstreams, each with its limits')
+  .transform(
+    (limits) => new Map(Object.entries(limits).map(([name, one]) => [canonicalHost(name), one])),
+  );
+
 const list = 'must be a list of rules, each with a match';
 const rulesFile = z.strictObject(
-  { go: z.array(goRule, list).nullish(), oci: z.array(ociRule, list).nullish() },
-  'must have the lists go and oci',
+  {
+    go: z.array(goRule, list).nullish(),
+    oci: z.array(ociRule, list).nullish(),
+    upstreams: upstreamsSection.nullish(),
+  },
+  'must have go, oci and upstreams, or some of them',
 );
 
 /** Undefined when there are mistakes; `onMistake` is told each, with its line from 1. */
@@ -145,7 +193,10 @@ function parseRules(
     return undefined;
   }
   const result = rulesFile.safeParse(value);
-  if (result.success) return { go: result.data.go ?? [], oci: result.data.oci ?? [] };
+  if (result.success) {
+    const { go, oci, upstreams } = result.data;
+    return { go: go ?? [], oci: oci ?? [], upstreams: upstreams ?? new Map() };
+  }
   for (const issue of result.error.issues) {
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : [undefined];
     for (const key of keys)
@@ -174,19 +225,22 @@ function offsetOf(
 function sentenceOf(issue: z.core.$ZodIssue, value: unknown, key: string | undefined): string {
   const [section, index, ...inner] = issue.path.map(String);
   const where = [
-    ...(section === undefined
-      ? []
-      : [index === undefined ? section : `${section} rule ${String(Number(index) + 1)}`]),
+    ...(section === undefined ? [] : [index === undefined ? section : placeOf(section, index)]),
     ...(inner.length > 0 ? [inner[0] ?? ''] : []),
   ].join(', ');
   const at = where === '' ? '' : `${where}: `;
   if (key !== undefined) return `${at}there is no ${JSON.stringify(key)} here: ${known(section)}`;
   if (inner.length === 1 && isMissing(value, issue.path)) return `${at}it is missing`;
-  return `${at}${issue.message}`;
+  const [ofKey] = issue.code === 'invalid_key' ? issue.issues : [];
+  return `${at}${(ofKey ?? issue).message}`;
 }
 
+const placeOf = (section: string, index: string): string =>
+  section === 'upstreams' ? `${section}, ${index}` : `${section} rule ${String(Number(index) + 1)}`;
+
 const known = (section: string | undefined): string => {
-  if (section === undefined) return 'a file of rules has go and oci';
+  if (section === undefined) return 'a file of rules has go, oci and upstreams';
+  if (section === 'upstreams') return 'an upstream has rate, burst and sockets';
   const schema = section === 'go' ? goRule : ociRule;
   return `a rule of ${section} has ${Object.keys(schema.in.shape).join(', ')}`;
 };

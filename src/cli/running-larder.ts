@@ -121,6 +121,7 @@ export class RunningLarder {
         headers: accept === undefined ? {} : { accept },
         redirects: 'manual',
         firstByteMs: Math.max(1, end - performance.now()),
+        rateWaitMs: 0,
         stallMs: timeoutMs,
         signal,
       };

@@ -36,6 +36,37 @@ if ARGV[2] ~= '' then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`;
 
+/** A bucket is the time at which it will be full again, milliseconds; gone when it is. Times as text, as replies have whole numbers alone. */
+const BUCKET = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + time[2] / 1000
+local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local interval = tonumber(ARGV[1])
+local function keep()
+  if full > now then redis.call('SET', KEYS[1], string.format('%.3f', full), 'PX', math.ceil(full - now)) end
+end`;
+
+/** KEYS: bucket. ARGV: ms between tokens, tokens, longest wait in ms. Replies ms to wait, and until it is full. */
+const TAKE_TOKEN = `${BUCKET}
+local wait = math.max(0, full - (ARGV[2] - 1) * interval - now)
+if wait <= tonumber(ARGV[3]) then
+  full = full + interval
+  keep()
+end
+return {string.format('%.3f', wait), string.format('%.3f', full - now)}`;
+
+/** KEYS: bucket. ARGV: ms between tokens. */
+const GIVE_TOKEN = `${BUCKET}
+full = full - interval
+if full > now then keep() else redis.call('DEL', KEYS[1]) end
+return 1`;
+
+/** KEYS: bucket. ARGV: ms between tokens, tokens, ms until the next one. */
+const DRAIN_TOKENS = `${BUCKET}
+full = math.max(full, now + math.max(tonumber(ARGV[3]), interval) + (ARGV[2] - 1) * interval)
+keep()
+return 1`;
+
 /** KEYS: channel, so that a cluster has a node for it. ARGV: message. */
 const ANNOUNCE = `return redis.call('PUBLISH', KEYS[1], ARGV[1])`;
 
@@ -48,5 +79,8 @@ export const SCRIPTS = {
   larderRenew: { lua: RENEW, numberOfKeys: 2 },
   larderRelease: { lua: RELEASE, numberOfKeys: 2 },
   larderAnnounce: { lua: ANNOUNCE, numberOfKeys: 1 },
+  larderTakeToken: { lua: TAKE_TOKEN, numberOfKeys: 1 },
+  larderGiveToken: { lua: GIVE_TOKEN, numberOfKeys: 1 },
+  larderDrainTokens: { lua: DRAIN_TOKENS, numberOfKeys: 1 },
   larderProbe: { lua: PROBE, numberOfKeys: 1 },
 } as const;

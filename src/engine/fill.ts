@@ -52,6 +52,8 @@ export interface ContentRequest {
    * comes from elsewhere and is counted there.
    */
   fetch(signal: AbortSignal, leave: () => void): Promise<Fetched>;
+  /** Length in bytes, where that is known of what is not stored, from whoever names it. Throws LarderError `store_failed`. */
+  knownSize?(): Promise<number | undefined>;
   /** Its length in bytes as the upstream tells, without its bytes. */
   fetchSize(signal: AbortSignal): Promise<number | undefined>;
   /** Begins the check, so that what it needs from elsewhere comes side by side with the bytes. */

@@ -8,6 +8,9 @@ const events = [
   'storeFailed',
   'staleServed',
   'upstreamAnswered',
+  'upstreamHeld',
+  'upstreamLimit',
+  'upstreamDown',
   'lockService',
   'unverified',
 ] as const;

@@ -191,6 +191,16 @@ export interface Listener {
   staleServed?(event: { key: string; error: unknown }): void;
   /** One exchange with an upstream, each try by itself; status 0 when none came. */
   upstreamAnswered?(event: { host: string; status: number; ms: number }): void;
+  /** A request that was not sent, as its host is asked too often, or cannot be reached. */
+  upstreamHeld?(event: { host: string; why: 'rate' | 'down' }): void;
+  /** What a host tells of how often it may be asked, in requests. */
+  upstreamLimit?(event: {
+    host: string;
+    limit: number | undefined;
+    remaining: number | undefined;
+  }): void;
+  /** A host is left alone, as it failed again and again; or it answers again. */
+  upstreamDown?(event: { host: string; isDown: boolean; reason: string }): void;
   /** The lock service went away or came back; without it locks hold within this process alone. */
   lockService?(event: { up: boolean; reason?: string }): void;
   /** The checksum database had no say on something that was kept all the same. */

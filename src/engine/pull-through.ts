@@ -134,14 +134,19 @@ export class PullThrough {
     const stored = await this.#stored(key);
     if (stored) return stored;
     if (fromStoreAlone(ask)) throw notCached(ask);
+    const known = await request.knownSize?.();
+    if (known !== undefined) return { outcome: 'hit', body: headBody(known), record: undefined };
     this.#failures.check(failureKey);
-    const asked = this.#sizes.joinOrStart(key, () =>
-      this.#question((signal) => request.fetchSize(signal)),
-    );
-    const size = await asked.result.catch((error: unknown) => {
-      if (!asked.overtaken.aborted) this.#failures.remember(failureKey, error);
-      throw error;
-    });
+    const asking = async (overtaken: AbortSignal) => {
+      try {
+        return await this.#question((signal) => request.fetchSize(signal));
+      } catch (error) {
+        // before anybody who comes now can ask once more
+        if (!overtaken.aborted) this.#failures.remember(failureKey, error);
+        throw error;
+      }
+    };
+    const size = await this.#sizes.joinOrStart(key, asking).result;
     return { outcome: 'miss', body: headBody(size), record: undefined };
   }
 

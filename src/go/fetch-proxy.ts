@@ -1,11 +1,13 @@
 import { LarderError } from '../engine/errors.ts';
 import type { Fetched } from '../engine/ports.ts';
 import type { UpstreamClient, UpstreamResponse } from '../http/client.ts';
-import { download, header, lengthOf, readAll } from '../http/download.ts';
+import { download, lengthOf, readAll } from '../http/download.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
 import type { GoFetcher } from './fetcher.ts';
 
 export interface ProxyTimeouts {
   readonly firstByteMs: number;
+  readonly rateWaitMs: number;
   readonly stallMs: number;
 }
 
@@ -79,12 +81,10 @@ export class ProxyFetcher implements GoFetcher {
     if (status === 403)
       return new LarderError('upstream_forbidden', `${host} refuses (403)${said}`);
     if (status === 429) {
-      const seconds = Number(header(response, 'retry-after') ?? 1);
-      const retryAfterMs = Number.isFinite(seconds) ? seconds * 1000 : 1000;
       return new LarderError(
         'rate_limited',
         `${host} says that it is asked too often (429)${said}`,
-        { retryAfterMs },
+        { retryAfterMs: retryAfterMs(response.headers) },
       );
     }
     return new LarderError('upstream_failed', `${host} answers ${String(status)}${said}`);

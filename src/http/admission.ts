@@ -86,6 +86,7 @@ export class AdmissionWebhook implements Admission {
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(entrant),
       firstByteMs: ANSWER_MS,
+      rateWaitMs: ANSWER_MS,
       stallMs: ANSWER_MS,
       signal,
     });

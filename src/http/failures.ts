@@ -10,12 +10,13 @@ export const mayTryAgain = (error: unknown): boolean =>
 
 /** What a person should know of a connection that failed: the host, and why. */
 export function unreachable(url: URL, error: unknown): LarderError {
-  return new LarderError('upstream_failed', `${url.host} cannot be reached: ${reason(error)}`, {
+  return new LarderError('upstream_failed', `${url.host} cannot be reached: ${reasonOf(error)}`, {
     cause: error,
   });
 }
 
-function reason(error: unknown): string {
+/** Why a connection failed, in a few words. */
+export function reasonOf(error: unknown): string {
   const code = codeOf(error);
   switch (code) {
     case 'ECONNREFUSED':

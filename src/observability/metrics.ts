@@ -276,6 +276,26 @@ function engineListener(registers: Registry[]): Listener {
     buckets: transferBuckets,
     registers,
   });
+  const held = counter(
+    'larder_upstream_held_total',
+    'Requests that were not sent: rate, as the host is asked too often; down, as it cannot be reached.',
+    'host',
+    'why',
+  );
+  const hostGauge = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: ['host'], registers });
+  const limit = hostGauge(
+    'larder_upstream_ratelimit_limit',
+    'Requests that an upstream allows, as it told last.',
+  );
+  const remaining = hostGauge(
+    'larder_upstream_ratelimit_remaining',
+    'Requests that are left of them, as it told last.',
+  );
+  const down = hostGauge(
+    'larder_upstream_down',
+    '1 while an upstream is left alone, as it failed again and again.',
+  );
   const stale = counter('larder_stale_served_total', 'Stale answers served for a failed upstream.');
   const storeErrors = counter('larder_store_errors_total', 'Failures of the store.', 'operation');
   const unverified = counter(
@@ -299,6 +319,16 @@ function engineListener(registers: Registry[]): Listener {
       const label = hostLabel(host);
       upstreamRequests.inc({ host: label, status: String(status) });
       upstreamSeconds.observe({ host: label }, ms / 1000);
+    },
+    upstreamHeld({ host, why }) {
+      held.inc({ host: hostLabel(host), why });
+    },
+    upstreamLimit({ host, ...told }) {
+      if (told.limit !== undefined) limit.set({ host: hostLabel(host) }, told.limit);
+      if (told.remaining !== undefined) remaining.set({ host: hostLabel(host) }, told.remaining);
+    },
+    upstreamDown({ host, isDown }) {
+      down.set({ host: hostLabel(host) }, isDown ? 1 : 0);
     },
     evicted({ bytes }) {
       evicted.inc();

@@ -42,7 +42,9 @@ export class OciAnswers {
     for (let last = false; ; last = true) {
       const answer = await pull.answer(request, view.ask);
       try {
-        content.links.tagged(repository, targetOf(bytesOf(answer)).digest, tag);
+        const { digest, mediaType, size } = targetOf(bytesOf(answer));
+        const told = mediaType === undefined ? undefined : { mediaType, size };
+        content.links.tagged(repository, digest, tag, told);
         return await run(answer);
       } catch (error) {
         if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;

@@ -8,8 +8,9 @@ import { LarderError } from '../engine/errors.ts';
 import type { Check, ContentRequest } from '../engine/fill.ts';
 import type { Entrant, Fetched, StashSource } from '../engine/ports.ts';
 import { digestText, type Digest } from './digest.ts';
-import type { BegunBlob, RegistryFetcher } from './fetch-registry.ts';
+import type { BegunBlob, ManifestHead, RegistryFetcher } from './fetch-registry.ts';
 import { contentKey, failureKey } from './keys.ts';
+import type { Told } from './known-links.ts';
 import type { Links } from './links.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
 import { childrenOf, type Children } from './repository-view.ts';
@@ -98,12 +99,27 @@ export class OciContentRequest implements ContentRequest {
     );
   }
 
-  fetchSize(signal: AbortSignal): Promise<number | undefined> {
+  /** What is known in this repository was granted to it. */
+  async knownSize(): Promise<number | undefined> {
+    const known = await this.#parts.links.describe(this.#repository, this.#digest);
+    // a manifest of which nobody has said what kind it is
+    if (this.kind === 'manifest' && known?.mediaType === UNKNOWN_TYPE) return undefined;
+    if (known?.size !== undefined) this.asked = true;
+    return known?.size;
+  }
+
+  async fetchSize(signal: AbortSignal): Promise<number | undefined> {
     this.asked = true;
-    const fetcher = this.#parts.fetcherOf(this.#repository);
+    const { links, fetcherOf } = this.#parts;
+    const fetcher = fetcherOf(this.#repository);
     const digest = digestText(this.#digest);
-    if (this.kind === 'blob') return fetcher.headBlob(this.#repository.path, digest, signal);
-    return fetcher.headManifest(this.#repository.path, digest, signal).then(({ size }) => size);
+    const { path } = this.#repository;
+    const told =
+      this.kind === 'blob'
+        ? toldOfBlob(await fetcher.headBlob(path, digest, signal))
+        : toldBy(await fetcher.headManifest(path, digest, signal));
+    links.told(this.#repository, this.#digest, told);
+    return told.size;
   }
 
   beginCheck(): Check {
@@ -139,6 +155,18 @@ export class OciContentRequest implements ContentRequest {
     this.#held.push(this.#parts.links.hold(this.#repository, digest, size));
   }
 }
+
+/** Of what does not say what it is. */
+const UNKNOWN_TYPE = 'application/octet-stream';
+
+/** What a manifest's head says of it. */
+export const toldBy = ({ contentType, size }: ManifestHead): Told => ({
+  mediaType: contentType ?? UNKNOWN_TYPE,
+  size,
+});
+
+/** What a blob's head says of it. `size`: bytes, where it tells. */
+export const toldOfBlob = (size: number | undefined): Told => ({ mediaType: UNKNOWN_TYPE, size });
 
 const wrongBytes = (): LarderError =>
   new LarderError('checksum_mismatch', 'the bytes of the registry are not those of their digest');

@@ -69,12 +69,17 @@ export const linkDocument = (
   { mediaType, size }: Partial<Pick<Descriptor, 'mediaType' | 'size'>> = {},
 ): Uint8Array => Buffer.from(seal({ time: time.toISOString(), mediaType, size }));
 
-/** What a link says; undefined for what is not as it was written. */
-export function parseLink(document: Uint8Array): { readonly size: number | undefined } | undefined {
+/** What a link says of what it leads to, as far as a manifest does; undefined for what is not as it was written. */
+export function parseLink(
+  document: Uint8Array,
+): Partial<Pick<Descriptor, 'mediaType' | 'size'>> | undefined {
   const link = unseal(Buffer.from(document).toString(), LINK_MEMBERS);
   if (typeof link?.['time'] !== 'string') return undefined;
-  const { size } = link;
-  return { size: typeof size === 'number' && Number.isSafeInteger(size) ? size : undefined };
+  const { mediaType, size } = link;
+  return {
+    ...(typeof mediaType === 'string' && { mediaType }),
+    ...(typeof size === 'number' && Number.isSafeInteger(size) && { size }),
+  };
 }
 
 const LINK_MEMBERS = ['time', 'mediaType', 'size'];

@@ -47,20 +47,24 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   store_failed: 'the store of this mirror cannot be used',
 };
 
-/** Answers with the envelope; where the head is out already, breaks the connection. */
+/**
+ * Answers with the envelope; where the head is out already, breaks the connection. `rateStatus`: of a registry that is asked
+ * too often, for clients who go elsewhere on 503 alone.
+ */
 export function sendOciError(
   res: ServerResponse,
   context: RequestContext,
   error: LarderError,
   resource: OciResource['kind'] | undefined,
   head: boolean,
+  rateStatus: 429 | 503 = 429,
 ): void {
   if (res.headersSent) {
     res.destroy();
     return;
   }
   context.outcome = error.outcome;
-  const status = STATUSES[error.code];
+  const status = error.code === 'rate_limited' ? rateStatus : STATUSES[error.code];
   const sentence = SENTENCES[error.code] ?? error.message;
   sendEnvelope(
     res,
@@ -100,7 +104,7 @@ function codeOf(
   if (error instanceof InvalidNameError) return error.ociCode;
   if (status === 400) return 'NAME_INVALID';
   if (status === 403) return 'DENIED';
-  if (status === 429) return 'TOOMANYREQUESTS';
+  if (error.code === 'rate_limited') return 'TOOMANYREQUESTS';
   if (status !== 404) return 'UNKNOWN';
   if (resource === 'manifest') return 'MANIFEST_UNKNOWN';
   return resource === 'blob' ? 'BLOB_UNKNOWN' : 'NAME_UNKNOWN';

@@ -23,6 +23,8 @@ export interface OciParts {
   readonly clock: Clock;
   /** Why nothing is ever fetched, in the words for a client, where that is so. */
   readonly offline: string | undefined;
+  /** What clients are told of a registry that is asked too often. */
+  readonly rateStatus: 429 | 503;
   /** Name of this server in `Via`. */
   readonly via: string;
   /** Told of what should not have happened. */

@@ -2,13 +2,12 @@ import { LarderError } from '../engine/errors.ts';
 import type { Fetched } from '../engine/ports.ts';
 import {
   isRedirect,
-  timedOut,
   type UpstreamClient,
   type UpstreamRequest,
   type UpstreamResponse,
 } from '../http/client.ts';
-import { withDeadline } from '../http/deadline.ts';
 import { download, header, lengthOf, readAll, type Sender } from '../http/download.ts';
+import type { Patience } from '../http/patience.ts';
 import { nextHop } from '../http/redirect.ts';
 import { parseChallenges } from './challenge.ts';
 import { ACCEPT_MANIFESTS } from './manifest.ts';
@@ -19,6 +18,8 @@ import type { OciUpstream } from './upstreams.ts';
 export interface RegistryTimeouts {
   /** From a request to the first byte of its answer: tokens, redirects and tries together. Milliseconds. */
   readonly firstByteMs: number;
+  /** How long limits of the registry, or its token server, are waited for. Milliseconds. */
+  readonly rateWaitMs: number;
   /** Longest silence in a body, milliseconds. */
   readonly stallMs: number;
 }
@@ -65,13 +66,16 @@ export class RegistryFetcher {
   readonly #auth: RegistryAuth;
   readonly #timeouts: RegistryTimeouts;
   readonly #access: Access;
+  readonly #askedAt: number | undefined;
 
+  /** `askedAt`: when that began which limits are waited for, by `performance.now`. Default: each request by itself. */
   constructor(
     upstream: OciUpstream,
     client: UpstreamClient,
     auth: RegistryAuth,
     timeouts: RegistryTimeouts,
     access: Access = 'pull',
+    askedAt?: number,
   ) {
     const { origin, pathname } = upstream.url;
     this.#upstream = upstream;
@@ -79,7 +83,21 @@ export class RegistryFetcher {
     this.#auth = auth;
     this.#timeouts = timeouts;
     this.#access = access;
+    this.#askedAt = askedAt;
     this.source = `${origin}${pathname}`.replace(/\/$/, '');
+  }
+
+  /** The same for a client's request that came then: all that is sent for it waits for limits no longer than one may. */
+  since(askedAt: number): RegistryFetcher {
+    const timeouts = this.#timeouts;
+    return new RegistryFetcher(
+      this.#upstream,
+      this.#client,
+      this.#auth,
+      timeouts,
+      this.#access,
+      askedAt,
+    );
   }
 
   /** `reference`: a tag or a digest. */
@@ -201,7 +219,9 @@ export class RegistryFetcher {
   request(method: UpstreamRequest['method'], path: string, signal: AbortSignal): UpstreamRequest {
     const url = new URL(this.#upstream.url);
     url.pathname = `${url.pathname.replace(/\/$/, '')}/v2/${path}`;
-    return { url, method, signal, ...this.#timeouts };
+    const waitedMs = this.#askedAt === undefined ? 0 : performance.now() - this.#askedAt;
+    const rateWaitMs = Math.max(0, this.#timeouts.rateWaitMs - waitedMs);
+    return { url, method, signal, ...this.#timeouts, rateWaitMs };
   }
 
   async #expect200(sender: Sender, request: UpstreamRequest): Promise<UpstreamResponse> {
@@ -221,8 +241,8 @@ export class RegistryFetcher {
   sender(repository: string, scopes: readonly string[] = []): Sender {
     return {
       send: (request, tries) =>
-        this.#withDeadline(request, (bounded) =>
-          this.#authorized(repository, bounded, tries, scopes),
+        this.#withPatience(request, (bounded, patience) =>
+          this.#authorized(repository, bounded, patience, tries, scopes),
         ),
     };
   }
@@ -231,11 +251,11 @@ export class RegistryFetcher {
   #blobSender(repository: string): Sender {
     return {
       send: (request, tries) =>
-        this.#withDeadline(request, async (bounded) => {
-          const first = await this.#authorized(repository, bounded, tries);
+        this.#withPatience(request, async (bounded, patience) => {
+          const first = await this.#authorized(repository, bounded, patience, tries);
           if (!isExpiredRedirect(request, first)) return first;
           await drain(first);
-          const second = await this.#authorized(repository, bounded, first.triesLeft + 1);
+          const second = await this.#authorized(repository, bounded, patience, first.triesLeft + 1);
           if (!isExpiredRedirect(request, second)) return second;
           second.body.destroy();
           throw new LarderError(
@@ -246,26 +266,28 @@ export class RegistryFetcher {
     };
   }
 
-  #withDeadline(
+  async #withPatience(
     request: UpstreamRequest,
-    run: (bounded: UpstreamRequest) => Promise<UpstreamResponse>,
+    run: (bounded: UpstreamRequest, patience: Patience) => Promise<UpstreamResponse>,
   ): Promise<UpstreamResponse> {
-    const late = () => timedOut(request.url, request.firstByteMs);
-    return withDeadline(request.firstByteMs, late, request.signal, (signal) =>
-      run({ ...request, signal }),
-    );
+    const patience = this.#client.patience(request);
+    try {
+      return await run({ ...request, patience }, patience);
+    } finally {
+      patience.end();
+    }
   }
 
   async #authorized(
     path: string,
     request: UpstreamRequest,
+    patience: Patience,
     tries: number | undefined,
     scopes: readonly string[] = [],
   ): Promise<UpstreamResponse> {
     const repository = { upstream: this.#upstream, path };
-    const { signal } = request;
     const wanted = this.#access === 'pull' ? scopes : [`repository:${path}:pull,push`, ...scopes];
-    const known = await this.#auth.known(repository, signal, wanted);
+    const known = await this.#auth.known(repository, patience, wanted);
     const first = await this.#client.send(withAuthorization(request, known), tries);
     const challenge = first.headers['www-authenticate'];
     // who is redirected to has no say on what the registry gets
@@ -274,7 +296,7 @@ export class RegistryFetcher {
     // what flows past is gone by now
     if (request.stream !== undefined) return first;
     const challenges = parseChallenges(challenge);
-    const answer = await this.#auth.answer(repository, challenges, known, signal, wanted);
+    const answer = await this.#auth.answer(repository, challenges, known, patience, wanted);
     if (answer === undefined) return first;
     await drain(first);
     // a challenge is no failed try

@@ -4,18 +4,31 @@ import { LRUCache } from 'lru-cache';
 import type { Digest } from './digest.ts';
 import { edgeKey, repositoryHash, sameOwner, type Owner } from './edges.ts';
 import { linkKey, repositoryKey } from './keys.ts';
+import type { Descriptor } from './manifest.ts';
 import type { RepositoryName } from './upstreams.ts';
 
 /** Digests in repositories, and owners of each. */
 const KNOWN = 100_000;
 const KNOWN_OWNERS = 64;
 
+/** What a manifest says of what it names. */
+export type Described = Pick<Descriptor, 'mediaType' | 'size'>;
+
+/** What a head says. */
+export interface Told {
+  readonly mediaType: string;
+  /** Bytes, where the upstream tells. */
+  readonly size: number | undefined;
+}
+
 interface Known {
   readonly repository: RepositoryName;
   readonly digest: Digest;
   linked: boolean;
   /** As a manifest of the repository says. */
-  size: number | undefined;
+  declared: Described | undefined;
+  /** As the upstream said when it was asked for it alone. */
+  told: Told | undefined;
   owners: readonly Owner[];
   /** What it names is owned by it. */
   ownsChildren: boolean;
@@ -45,7 +58,17 @@ export class KnownLinks {
 
   /** Bytes that a manifest of the repository says it has. */
   sizeOf(key: string): number | undefined {
-    return this.#known.get(key)?.size;
+    return this.#known.get(key)?.declared?.size;
+  }
+
+  /** What is known of it beside its digest. */
+  describe(key: string): Told | undefined {
+    const known = this.#known.get(key);
+    return known?.declared ?? known?.told;
+  }
+
+  tell(repository: RepositoryName, digest: Digest, told: Told): void {
+    this.#get(repository, digest).told = told;
   }
 
   ownsChildren(key: string): boolean {
@@ -56,10 +79,10 @@ export class KnownLinks {
     this.#get(repository, digest).ownsChildren = true;
   }
 
-  link(repository: RepositoryName, digest: Digest, size?: number): void {
+  link(repository: RepositoryName, digest: Digest, declared?: Described): void {
     const known = this.#get(repository, digest);
     known.linked = true;
-    known.size = size ?? known.size;
+    known.declared = declared ?? known.declared;
   }
 
   own(repository: RepositoryName, digest: Digest, owner: Owner): void {
@@ -103,7 +126,8 @@ export class KnownLinks {
         repository,
         digest,
         linked: false,
-        size: undefined,
+        declared: undefined,
+        told: undefined,
         owners: [],
         ownsChildren: false,
       };

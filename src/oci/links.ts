@@ -15,7 +15,7 @@ import {
   type Owner,
 } from './edges.ts';
 import { contentKey, linkKey, repositoryKey } from './keys.ts';
-import { KnownLinks } from './known-links.ts';
+import { KnownLinks, type Told } from './known-links.ts';
 import {
   RepositoryView,
   storedChildren,
@@ -103,10 +103,33 @@ export class Links {
     }
   }
 
-  /** A tag of the repository leads to this manifest. Never waited for. */
-  tagged(repository: RepositoryName, digest: Digest, tag: string): void {
+  /** What is known of it in this repository beside its digest, from a manifest or the upstream. Throws LarderError `store_failed`. */
+  async describe(repository: RepositoryName, digest: Digest): Promise<Told | undefined> {
+    const key = linkKey(repository, digest);
+    const known = this.#known.describe(key);
+    if (known) return known;
+    const document = await this.#parts.store.readDocument(key);
+    const meanwhile = this.#known.describe(key);
+    if (meanwhile) return meanwhile;
+    const { mediaType, size } = (document && parseLink(document)) ?? {};
+    return mediaType === undefined ? undefined : { mediaType, size };
+  }
+
+  /** The upstream has said this of it, in this repository's name. */
+  told(repository: RepositoryName, digest: Digest, told: Told): void {
+    this.#known.tell(repository, digest, told);
+  }
+
+  /** Whether the upstream has told of it in this repository's name, which is all that a head needs. */
+  wasTold(repository: RepositoryName, digest: Digest): boolean {
+    return this.#known.describe(linkKey(repository, digest)) !== undefined;
+  }
+
+  /** A tag of the repository leads to this manifest, of which the upstream has told this. Never waited for. */
+  tagged(repository: RepositoryName, digest: Digest, tag: string, told?: Told): void {
     const key = linkKey(repository, digest);
     if (this.#known.isTagged(key, tag)) return;
+    if (told) this.told(repository, digest, told);
     const isLinked = this.#known.isLinked(key);
     const owner: Owner = { kind: 'tag', tag };
     this.#known.link(repository, digest);
@@ -155,7 +178,7 @@ export class Links {
     for (const child of children?.values() ?? []) {
       const childKey = linkKey(repository, child);
       if (!this.#known.isLinked(childKey)) unlinked.set(childKey, child);
-      this.#known.link(repository, child, child.size);
+      this.#known.link(repository, child, child);
       // before any of their own fills ends
       this.#known.own(repository, child, owner);
     }

@@ -1,10 +1,10 @@
 import { LarderError } from '../engine/errors.ts';
 import type { UpstreamResponse } from '../http/client.ts';
 import { header, readAll } from '../http/download.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
 
 /** How much of a refusal's text is read to keep its connection, bytes. */
 const MAX_TEXT = 64 * 1024;
-const RETRY_AFTER_MS = 1000;
 
 /** A registry's, or of a Larder that is asked in its place. */
 export class RefusalError extends LarderError {
@@ -47,7 +47,7 @@ function meaning(
       return [
         'rate_limited',
         `${host} says that it is asked too often (429)`,
-        { retryAfterMs: retryAfterMs(response) },
+        { retryAfterMs: retryAfterMs(response.headers) },
       ];
     default:
       return ['upstream_failed', `${host} answers ${String(status)}`];
@@ -59,12 +59,4 @@ export async function drain({ body }: UpstreamResponse): Promise<void> {
   // what does not come, or is too much, only costs the connection
   await readAll(body, MAX_TEXT).catch(() => undefined);
   body.destroy();
-}
-
-/** Seconds, or a date (RFC 9110 §10.2.3). */
-function retryAfterMs(response: UpstreamResponse): number {
-  const value = header(response, 'retry-after');
-  if (value === undefined) return RETRY_AFTER_MS;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) ? Math.max(0, ms) : RETRY_AFTER_MS;
 }

@@ -4,9 +4,10 @@
 import { LRUCache } from 'lru-cache';
 import { LarderError } from '../engine/errors.ts';
 import type { Clock } from '../engine/ports.ts';
-import { timedOut, type UpstreamClient, type UpstreamRequest } from '../http/client.ts';
-import { orAborted, withDeadline } from '../http/deadline.ts';
+import type { UpstreamClient, UpstreamRequest } from '../http/client.ts';
+import { orAborted } from '../http/deadline.ts';
 import { readAll } from '../http/download.ts';
+import type { Patience } from '../http/patience.ts';
 import { credentialFor, type Credential, type Credentials } from './auth-file.ts';
 import type { Challenge } from './challenge.ts';
 import { mayGetCredentials, parseRealm, refuseInnerRealm, type Realms } from './realm.ts';
@@ -24,12 +25,18 @@ export interface RegistryAuthOptions {
   readonly credentials: Credentials;
   readonly realms: Realms;
   /** Of a token request; the first covers all of it, tries and body. Milliseconds. */
-  readonly timeouts: { readonly firstByteMs: number; readonly stallMs: number };
+  readonly timeouts: Pick<UpstreamRequest, 'firstByteMs' | 'rateWaitMs' | 'stallMs'>;
   readonly clock: Clock;
 }
 
 /** What a registry wants to see: Basic, or the token that a token server gives for this. */
 type Demand = { readonly scheme: 'basic' } | TokenDemand;
+
+/** One under way, and the time that it may take. */
+interface TokenRequest {
+  readonly token: Promise<Token>;
+  readonly patience: Patience;
+}
 
 interface TokenDemand {
   readonly scheme: 'bearer';
@@ -43,7 +50,7 @@ export class RegistryAuth {
   readonly #options: RegistryAuthOptions;
   readonly #demands = new LRUCache<string, Demand>({ max: MAX_PLACES });
   readonly #tokens = new LRUCache<string, Token>({ max: MAX_TOKENS });
-  readonly #requests = new Map<string, Promise<Token>>();
+  readonly #requests = new Map<string, TokenRequest>();
 
   constructor(client: UpstreamClient, options: RegistryAuthOptions) {
     this.#client = client;
@@ -56,14 +63,14 @@ export class RegistryAuth {
    */
   async known(
     repository: Repository,
-    signal: AbortSignal,
+    patience: Patience,
     scopes: readonly string[] = [],
   ): Promise<string | undefined> {
     const place = placeOf(repository);
     const demand = this.#demands.get(place);
     if (demand === undefined) return undefined;
     try {
-      return await this.#authorization(repository, widened(demand, scopes), undefined, signal);
+      return await this.#authorization(repository, widened(demand, scopes), undefined, patience);
     } catch (error) {
       // its token server may have moved: the next one asks the registry again
       this.#demands.delete(place);
@@ -80,13 +87,13 @@ export class RegistryAuth {
     repository: Repository,
     challenges: readonly Challenge[],
     rejected: string | undefined,
-    signal: AbortSignal,
+    patience: Patience,
     scopes: readonly string[] = [],
   ): Promise<string | undefined> {
     const demand = this.#demandOf(repository, challenges);
     if (demand === undefined) return undefined;
     this.#demands.set(placeOf(repository), demand);
-    return this.#authorization(repository, widened(demand, scopes), rejected, signal);
+    return this.#authorization(repository, widened(demand, scopes), rejected, patience);
   }
 
   #demandOf({ upstream, path }: Repository, challenges: readonly Challenge[]): Demand | undefined {
@@ -107,7 +114,7 @@ export class RegistryAuth {
     repository: Repository,
     demand: Demand,
     rejected: string | undefined,
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<string | undefined> {
     const { credentials, realms } = this.#options;
     const own = credentialFor(credentials, repository.upstream);
@@ -116,7 +123,7 @@ export class RegistryAuth {
       return basic === rejected ? undefined : basic;
     }
     const trusted = mayGetCredentials(repository.upstream, demand.realm, realms);
-    return this.#bearer(repository, demand, trusted ? own : undefined, rejected, signal);
+    return this.#bearer(repository, demand, trusted ? own : undefined, rejected, patience);
   }
 
   async #bearer(
@@ -124,7 +131,7 @@ export class RegistryAuth {
     demand: TokenDemand,
     credential: Credential | undefined,
     rejected: string | undefined,
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<string> {
     // by the upstream too: where it may send Larder is its own matter, and no other one gets what that led to
     const { realm, service, scopes } = demand;
@@ -133,56 +140,71 @@ export class RegistryAuth {
     const now = this.#options.clock.now();
     const taken = held !== undefined && held.authorization !== rejected && now < held.endsAt;
     if (taken && now < held.renewAt) return held.authorization;
-    const request = this.#shared(key, () => this.#request(repository, demand, credential));
-    if (!taken) return (await orAborted(request, signal)).authorization;
+    const request = this.#shared(key, realm, patience, (own) =>
+      this.#request(repository, demand, credential, own),
+    );
+    if (!taken) return (await patience.shared(request.token, request.patience)).authorization;
     // renewed meanwhile; whoever comes when it has ended is told why that failed
-    request.catch(() => undefined);
+    request.token.catch(() => undefined);
     return held.authorization;
   }
 
-  /** One request a key at a time; it ends with no caller, as others wait for it. */
-  #shared(key: string, request: () => Promise<Token>): Promise<Token> {
+  /** One request a key at a time; it ends with no caller, as others wait for it. `first`: of who comes first. */
+  #shared(
+    key: string,
+    realm: URL,
+    first: Patience,
+    request: (patience: Patience) => Promise<Token>,
+  ): TokenRequest {
     const running = this.#requests.get(key);
     if (running) return running;
-    const started = request()
-      .then((token) => {
-        this.#tokens.set(key, token);
-        return token;
+    const { timeouts } = this.#options;
+    const { signal } = new AbortController();
+    const rateWaitMs = Math.min(timeouts.rateWaitMs, first.rateLeftMs);
+    const patience = this.#client.patience({ ...timeouts, url: realm, rateWaitMs, signal });
+    const token = request(patience)
+      .then((got) => {
+        this.#tokens.set(key, got);
+        return got;
       })
-      .finally(() => this.#requests.delete(key));
+      .finally(() => {
+        patience.end();
+        this.#requests.delete(key);
+      });
+    const started = { token, patience };
     this.#requests.set(key, started);
     return started;
   }
 
+  /** `patience` covers its body too. */
   async #request(
     { upstream }: Repository,
     demand: TokenDemand,
     credential: Credential | undefined,
+    patience: Patience,
   ): Promise<Token> {
     const { timeouts, clock } = this.#options;
-    const { firstByteMs } = timeouts;
     const { host } = upstream.url;
-    const late = () => timedOut(demand.realm, firstByteMs);
-    return withDeadline(firstByteMs, late, undefined, async (signal) => {
-      await orAborted(refuseInnerRealm(upstream, demand.realm), signal);
-      const asked = clock.now();
-      const response = await this.#client.send({
-        ...tokenRequest(demand, credential),
-        ...timeouts,
-        signal,
-      });
-      if (response.status !== 200) {
-        await drain(response);
-        throw tokenRefusal(host, refusal(`the token server of ${host}`, response));
-      }
-      const answer = await readAll(response.body, MAX_ANSWER).catch((cause: unknown) => {
-        if (signal.aborted) throw signal.reason as Error;
-        throw new LarderError('upstream_failed', `the token server of ${host} breaks off`, {
-          cause,
-        });
-      });
-      return parseToken(host, answer, asked);
+    const { signal } = patience;
+    await orAborted(refuseInnerRealm(upstream, demand.realm), signal);
+    const asked = clock.now();
+    const response = await this.#client.send({
+      ...tokenRequest(demand, credential),
+      ...timeouts,
+      signal,
+      patience,
     });
+    if (response.status !== 200) {
+      await drain(response);
+      throw tokenRefusal(host, refusal(`the token server of ${host}`, response));
+    }
+    const answer = await readAll(response.body, MAX_ANSWER).catch((cause: unknown) => {
+      if (signal.aborted) throw signal.reason as Error;
+      throw new LarderError('upstream_failed', `the token server of ${host} breaks off`, {
+        cause,
+      });
+    });
+    return parseToken(host, answer, asked);
   }
 }
 

@@ -37,7 +37,7 @@ export function ociPlane(parts: OciParts, content: OciContent, answers: OciAnswe
   }
 
   async function firstThatIsThere(
-    exchange: Omit<OciExchange, 'repository' | 'decision' | 'ask'>,
+    exchange: Omit<OciExchange, 'repository' | 'decision' | 'ask'> & { readonly askedAt: number },
     [repository, ...others]: readonly Repository[],
   ): Promise<void> {
     if (repository === undefined) throw notOurs();
@@ -50,7 +50,9 @@ export function ociPlane(parts: OciParts, content: OciContent, answers: OciAnswe
         : new ClientAsk('none', exchange.client, parts.offline);
     try {
       const from = decision.rule?.upstream;
-      await answer({ ...exchange, repository: { ...repository, from }, decision, ask });
+      const { askedAt } = exchange;
+      const meant = { ...repository, from, askedAt };
+      await answer({ ...exchange, repository: meant, decision, ask });
     } catch (error) {
       const missing =
         error instanceof LarderError &&
@@ -63,7 +65,8 @@ export function ociPlane(parts: OciParts, content: OciContent, answers: OciAnswe
   function failed(error: unknown, of: Failed): void {
     const { res, context } = of;
     if (res.closed) return;
-    sendOciError(res, context, answerable(error, context, parts.onMistake), of.kind, of.head);
+    const told = answerable(error, context, parts.onMistake);
+    sendOciError(res, context, told, of.kind, of.head, parts.rateStatus);
   }
 
   return (req, res, path, context) => {
@@ -89,7 +92,8 @@ export function ociPlane(parts: OciParts, content: OciContent, answers: OciAnswe
       const namespaces = query.getAll('ns');
       const repositories = parts.upstreams.choose({ namespaces, name: name.name });
       const client = new ClientSignal(res);
-      const exchange = { req, res, context, client, name, query, head };
+      const askedAt = performance.now();
+      const exchange = { req, res, context, client, name, query, head, askedAt };
       firstThatIsThere(exchange, repositories).catch((error: unknown) => {
         failed(error, { res, context, kind, head });
       });

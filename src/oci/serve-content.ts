@@ -1,7 +1,7 @@
 // Serves blobs and manifests by digest, to whom the upstream grants them.
 
 import { LarderError } from '../engine/errors.ts';
-import { headBody, memoryBody } from '../engine/memory-body.ts';
+import { memoryBody } from '../engine/memory-body.ts';
 import type { Redirected, Served } from '../engine/ports.ts';
 import { notCached } from '../engine/pull-through.ts';
 import { orAborted } from '../http/deadline.ts';
@@ -10,7 +10,7 @@ import { sendRedirect, serve } from '../http/serve.ts';
 import { ImageAges } from './ages.ts';
 import { BlobLocations } from './blob-locations.ts';
 import { OciBlobRequest } from './blob-request.ts';
-import { OciContentRequest } from './content.ts';
+import { OciContentRequest, toldBy, toldOfBlob } from './content.ts';
 import { digestText, type Digest } from './digest.ts';
 import { contentKey } from './keys.ts';
 import { MAX_MANIFEST, parseManifest } from './manifest.ts';
@@ -60,17 +60,16 @@ export class OciContent {
 
   async manifest(exchange: OciExchange, digest: Digest, byTag?: ByTag): Promise<void> {
     await this.#ages.check(exchange, digest);
-    if (exchange.head && !(await this.isStored(digest))) {
-      await this.#headManifest(exchange, digest);
-      return;
-    }
     const { pull, content } = this.#parts;
     const { repository, ask, head } = exchange;
     const request = new OciContentRequest('manifest', content, repository, digest);
     const served = await this.#granted(request, exchange, digest, () =>
       head ? pull.head(request, ask) : pull.content(request, ask),
     );
-    const known = served.record?.extra['mediaType'];
+    const isHead = head && served.record === undefined;
+    const known = isHead
+      ? await this.#toldType(exchange, served, digest)
+      : served.record?.extra['mediaType'];
     if (known !== undefined) {
       await this.#send(exchange, served, digest, known, byTag);
       return;
@@ -100,6 +99,26 @@ export class OciContent {
     return { isNew, bytes: read };
   }
 
+  /** What kind of manifest it is that is not stored, as this repository's upstream says. */
+  async #toldType(
+    exchange: OciExchange,
+    { body }: Served,
+    digest: Digest,
+  ): Promise<string | undefined> {
+    const { links } = this.#parts.content;
+    const { repository } = exchange;
+    try {
+      const told = await links.describe(repository, digest);
+      if (told) return told.mediaType;
+      // whoever it joined asked in the name of another one
+      await this.#grant('manifest', exchange, digest, true);
+      return (await links.describe(repository, digest))?.mediaType;
+    } catch (error) {
+      body.close();
+      throw error;
+    }
+  }
+
   /** Throws LarderError `store_failed`. */
   async isStored(digest: Digest): Promise<boolean> {
     return (await this.#parts.pull.record(contentKey(digest))) !== undefined;
@@ -108,7 +127,7 @@ export class OciContent {
   /** From the store or the upstream; and nothing that this repository may not read. */
   async #granted<T extends Served | Redirected>(
     request: OciContentRequest,
-    exchange: Pick<OciView, 'repository' | 'ask'>,
+    exchange: Pick<OciView, 'repository' | 'ask'> & { readonly head?: boolean },
     digest: Digest,
     pull: () => Promise<T>,
   ): Promise<T> {
@@ -119,10 +138,13 @@ export class OciContent {
       return pull();
     });
     if (request.asked || 'location' in served) return served;
+    // it joined a question, which may have been in this repository's name
+    const isHeadAlone = exchange.head === true && served.record === undefined;
+    if (isHeadAlone && links.wasTold(exchange.repository, digest)) return served;
     try {
       // asked last, as a fill of this repository that it joins has begun by now
       if (!(await links.has(exchange.repository, digest)))
-        await this.#grant(request.kind, exchange, digest);
+        await this.#grant(request.kind, exchange, digest, isHeadAlone);
       if (request.kind === 'manifest' && served.outcome === 'hit')
         links.read(exchange.repository, digest);
     } catch (error) {
@@ -132,43 +154,39 @@ export class OciContent {
     return served;
   }
 
-  /** Asks the upstream whether this repository holds a digest that is stored. Throws LarderError when it does not say so. */
+  /**
+   * Asks the upstream whether this repository holds a digest. Throws LarderError when it does not say so. `isHeadAlone`: it need
+   * not be stored.
+   */
   async #grant(
     kind: 'manifest' | 'blob',
     { repository, ask }: Pick<OciView, 'repository' | 'ask'>,
     digest: Digest,
+    isHeadAlone: boolean,
   ): Promise<void> {
     if (ask.mode === 'none') throw notCached(ask);
     const { fetcherOf, links } = this.#parts.content;
     const text = digestText(digest);
-    const key = `${repository.upstream.name}/${repository.path}@${text}`;
+    const key = `${repository.upstream.name}/${repository.path}@${text} ${String(isHeadAlone)}`;
     let asking = this.#grants.get(key);
     if (asking === undefined) {
       const fetcher = fetcherOf(repository);
       // for whoever waits: it has the fetcher's own deadline
       const { signal } = new AbortController();
-      const question: Promise<unknown> =
+      const { path } = repository;
+      const question =
         kind === 'blob'
-          ? fetcher.headBlob(repository.path, text, signal)
-          : fetcher.headManifest(repository.path, text, signal);
+          ? fetcher.headBlob(path, text, signal).then(toldOfBlob)
+          : fetcher.headManifest(path, text, signal).then(toldBy);
       asking = question
-        .then(() => {
-          links.granted(repository, digest);
+        .then((told) => {
+          links.told(repository, digest, told);
+          if (!isHeadAlone) links.granted(repository, digest);
         })
         .finally(() => this.#grants.delete(key));
       this.#grants.set(key, asking);
     }
     await asking;
-  }
-
-  async #headManifest(exchange: OciExchange, digest: Digest): Promise<void> {
-    const { repository, client, ask } = exchange;
-    if (ask.mode === 'none') throw notCached(ask);
-    const fetcher = this.#parts.content.fetcherOf(repository);
-    const text = digestText(digest);
-    const { contentType, size } = await fetcher.headManifest(repository.path, text, client.signal);
-    const served: Served = { outcome: 'miss', body: headBody(size), record: undefined };
-    await this.#send(exchange, served, digest, contentType ?? BLOB);
   }
 
   async #send(

@@ -16,6 +16,8 @@ export interface Repository {
   readonly path: string;
   /** Where a rule says that it comes from, in place of the upstream's own address. */
   readonly from?: URL | undefined;
+  /** When the request came that means it, by `performance.now`. */
+  readonly askedAt?: number;
 }
 
 /** What a repository is called, whether its upstream is configured or not. */

@@ -1,7 +1,8 @@
 // An upstream that breaks off, lies, or says something else (issue 3, behaviour 3): nothing wrong is completed or kept,
 // the error can be read, it comes in bounded time, and the next request tries anew.
 
-import { basename } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Gate } from '../support/faults.ts';
 import type { Fault } from '../support/faults.ts';
@@ -10,13 +11,26 @@ import { startLarderProcess } from '../support/larder.ts';
 import { filePath, listPath, moduleVersion } from '../support/modules.ts';
 import type { Extension, ModuleVersion } from '../support/modules.ts';
 import { expectBytes, expectGoError, expectRefused, whenServed } from '../support/replies.ts';
-import { eventually, filesBelow } from '../support/tmp.ts';
+import { eventually, filesBelow, tempDir } from '../support/tmp.ts';
 import { startUpstream } from '../support/upstream.ts';
 
 const upstream = await startUpstream();
+/** Each with few failures at once, as a host that has nothing else is left alone. */
+const faulty = {
+  zip: await startUpstream(),
+  info: await startUpstream(),
+  mod: await startUpstream(),
+};
+const rulesFile = join(tempDir(), 'rules.yaml');
+const rules = Object.entries(faulty).map(([name, { url }]) => ({
+  match: `${name}.example.com/*`,
+  upstream: url,
+}));
+writeFileSync(rulesFile, JSON.stringify({ go: rules }));
 const larder = await startLarderProcess({
   env: {
     LARDER_GO_UPSTREAM: upstream.url,
+    LARDER_RULES_FILE: rulesFile,
     LARDER_GO_FIRST_BYTE_TIMEOUT: '2s',
     LARDER_STALL_TIMEOUT: '1s',
     LARDER_NEGATIVE_TTL: '0s',
@@ -120,9 +134,9 @@ const cases: Record<Extension, Case[]> = {
 };
 
 let serial = 0;
-const newVersion = (): ModuleVersion => {
+const newVersion = (of = upstream, host = 'example.com'): ModuleVersion => {
   serial += 1;
-  return upstream.add(`example.com/faulty${String(serial)}`, 'v1.0.0', { noise: 600_000 });
+  return of.add(`${host}/faulty${String(serial)}`, 'v1.0.0', { noise: 600_000 });
 };
 
 const kept = ({ module, version }: ModuleVersion, extension: Extension): string[] =>
@@ -134,12 +148,13 @@ const kept = ({ module, version }: ModuleVersion, extension: Extension): string[
 for (const extension of ['zip', 'info', 'mod'] as const) {
   describe.concurrent(`a .${extension} that`, () => {
     test.for(cases[extension])('$what', async ({ fault, statuses, requests }) => {
-      const version = newVersion();
+      const of = faulty[extension];
+      const version = newVersion(of, `${extension}.example.com`);
       const path = filePath(version, extension);
-      const heal = upstream.fault(path, typeof fault === 'function' ? fault(version) : fault);
+      const heal = of.fault(path, typeof fault === 'function' ? fault(version) : fault);
 
       expectRefused(await request(larder.base, path), statuses);
-      const asked = upstream.requests(path).length;
+      const asked = of.requests(path).length;
       const [least, most] = typeof requests === 'number' ? [requests, requests] : requests;
       expect(asked).toBeGreaterThanOrEqual(least);
       expect(asked).toBeLessThanOrEqual(most);

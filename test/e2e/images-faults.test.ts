@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
 import type { Fault } from '../support/faults.ts';
 import type { Reply } from '../support/http.ts';
+import { startRegistry } from '../support/registry.ts';
 import { asked, expectBroken, expectEnvelope, startMirror } from '../support/mirror.ts';
 import { outcomeOf } from '../support/replies.ts';
 import { startTokenService } from '../support/token-service.ts';
@@ -14,6 +15,7 @@ const SHORT = {
   LARDER_OCI_FIRST_BYTE_TIMEOUT: '4s',
   LARDER_STALL_TIMEOUT: '1s',
   LARDER_NEGATIVE_TTL: '0s',
+  LARDER_RATE_WAIT: '1s',
 };
 const html = '<!DOCTYPE html>\n<html><body>Please log in at http://portal.test/</body></html>\n';
 /** A log-in page in the registry's place. */
@@ -21,10 +23,12 @@ const page: Fault = {
   body: html,
   headers: { 'content-type': 'text/html; charset=utf-8', 'docker-content-digest': undefined },
 };
-const busy: Fault = { status: 429, headers: { 'retry-after': '7' } };
+const busy: Fault = { status: 429, headers: { 'retry-after': '3' } };
 
 /** One thing in a repository of its own. */
 interface Thing {
+  /** Of its repository, as its registry calls it. */
+  readonly name: string;
   /** Below /v2/. */
   readonly path: string;
   readonly body: Body;
@@ -32,26 +36,42 @@ interface Thing {
 
 type Kind = 'tag' | 'manifest' | 'blob' | 'small blob' | 'list of tags';
 
+/** Of these each has one fault at a time, as a host as a whole is left alone for what it does. */
+const OWN = 16;
+
 describe('a registry', async () => {
-  const { registry, larder, get } = await startMirror({}, SHORT);
+  const own = await Promise.all(
+    Array.from({ length: OWN }, async (_, at) => ({
+      host: `r${String(at)}.test`,
+      registry: await startRegistry(),
+    })),
+  );
+  const pairs = own.map(({ host, registry }) => `${host}=${registry.url}`);
+  const { registry, larder, get } = await startMirror({}, SHORT, pairs);
+  const onOwn = (at: number) => own[at % OWN] ?? { host: 'main.test', registry };
   let serial = 0;
 
-  function make(kind: Kind): Thing {
+  function make(kind: Kind, on = { host: 'main.test', registry }): Thing {
     const name = `f${String((serial += 1))}/app`;
+    const below = `${on.host}/${name}`;
     const layers = [Body.noise(kind === 'small blob' ? 2000 : 300_000, name)];
-    const image = registry.addImage(name, 'v1', { layers });
+    const image = on.registry.addImage(name, 'v1', { layers });
     const [body = Body.of('')] = layers;
     const manifest = Body.of(image.bytes);
     switch (kind) {
       case 'tag':
-        return { path: `${name}/manifests/v1`, body: manifest };
+        return { name, path: `${below}/manifests/v1`, body: manifest };
       case 'manifest':
-        return { path: `${name}/manifests/${image.digest}`, body: manifest };
+        return { name, path: `${below}/manifests/${image.digest}`, body: manifest };
       case 'list of tags':
-        return { path: `${name}/tags/list`, body: Body.of(JSON.stringify({ name, tags: ['v1'] })) };
+        return {
+          name,
+          path: `${below}/tags/list`,
+          body: Body.of(JSON.stringify({ name, tags: ['v1'] })),
+        };
       case 'blob':
       case 'small blob':
-        return { path: `${name}/blobs/sha256:${body.sha256}`, body };
+        return { name, path: `${below}/blobs/sha256:${body.sha256}`, body };
     }
   }
 
@@ -143,19 +163,22 @@ describe('a registry', async () => {
   const cases = [...inBody.map((one) => ({ ...one, inBody: true })), ...before].flatMap((one) =>
     (one.kinds ?? all).map((kind) => ({ ...one, kind })),
   );
+  const numbered = cases.map((one, at) => ({ ...one, at }));
 
   describe.concurrent('that', () => {
-    test.for(cases)('$what: a $kind', async ({ kind, fault, status, inBody, requests }) => {
-      const thing = make(kind);
-      const { path, body } = thing;
-      const upstreamPath = new RegExp(`^/v2/${path.split('/', 1)[0] ?? ''}/`);
-      const heal = registry.fault(upstreamPath, typeof fault === 'function' ? fault(thing) : fault);
+    test.for(numbered)('$what: a $kind', async ({ at, kind, fault, status, inBody, requests }) => {
+      const on = onOwn(at);
+      const thing = make(kind, on);
+      const { name, path, body } = thing;
+      const upstreamPath = new RegExp(`^/v2/${name}/`);
+      const given = typeof fault === 'function' ? fault(thing) : fault;
+      const heal = on.registry.fault(upstreamPath, given);
 
       const reply = await get(path);
       if (inBody === true && kind === 'blob') expectBroken(reply, body);
       else expectRefused(reply, status, unknown[kind]);
-      if (status === 429) expect(reply.headers['retry-after']).toBe('7');
-      const things = registry.requests(upstreamPath).filter(({ method, path: at }) => {
+      if (status === 429) expect(reply.headers['retry-after']).toBe('3');
+      const things = on.registry.requests(upstreamPath).filter(({ method, path: at }) => {
         // what a tag stands for is asked first, by HEAD, which has no body
         return kind !== 'tag' || inBody !== true || (method === 'GET' && !at.endsWith('/v1'));
       });
@@ -169,7 +192,7 @@ describe('a registry', async () => {
       const wrong = { headers: { 'docker-content-digest': `sha256:${'0'.repeat(64)}` } };
       for (const kind of ['manifest', 'blob'] as const) {
         const { path, body } = make(kind);
-        const heal = registry.fault(`/v2/${path}`, wrong);
+        const heal = registry.fault(upstreamOf(path), wrong);
         const reply = await get(path);
         expect([reply.status, reply.sha256]).toEqual([200, body.sha256]);
         expect(path).toContain(String(reply.headers['docker-content-digest']));
@@ -180,7 +203,7 @@ describe('a registry', async () => {
     test('says a wrong digest of a tag: not there, and nothing of it is kept', async () => {
       for (const digest of [`sha256:${'0'.repeat(64)}`, 'sha256:none']) {
         const thing = make('tag');
-        const heal = registry.fault(`/v2/${thing.path}`, {
+        const heal = registry.fault(upstreamOf(thing.path), {
           headers: { 'docker-content-digest': digest },
         });
         const reply = await get(thing.path);
@@ -199,13 +222,13 @@ describe('a registry', async () => {
       const headers = { 'docker-content-digest': undefined };
       for (const method of ['GET', 'HEAD']) {
         const { path, body } = make('tag');
-        const heal = registry.fault(`/v2/${path}`, {
+        const heal = registry.fault(upstreamOf(path), {
           headers: { ...headers, 'content-type': 'application/json' },
           body: '{"errors":[]}',
         });
         expect((await get(path, { method })).status).toBe(502);
         heal();
-        registry.fault(`/v2/${path}`, { headers });
+        registry.fault(upstreamOf(path), { headers });
         await eventually('it is served', async () => {
           const reply = await get(path, { method });
           return reply.status === 200 && reply.headers.etag === `"sha256:${body.sha256}"`;
@@ -213,12 +236,21 @@ describe('a registry', async () => {
       }
     });
 
-    test.for([page, { gzip: true }, busy, { status: 500 }, { hang: true }, { hangUp: true }])(
+    const heads: Fault[] = [
+      page,
+      { gzip: true },
+      busy,
+      { status: 500 },
+      { hang: true },
+      { hangUp: true },
+    ];
+    test.for(heads.map((fault, at) => ({ fault, at })))(
       'fails a HEAD: no wrong length, no wrong type: %j',
-      async (fault) => {
+      async ({ fault, at }) => {
         for (const kind of ['tag', 'manifest', 'blob'] as const) {
-          const { path, body } = make(kind);
-          const heal = registry.fault(`/v2/${path}`, fault);
+          const on = onOwn(at);
+          const { path, body } = make(kind, on);
+          const heal = on.registry.fault(upstreamOf(path), fault);
           const reply = await get(path, { method: 'HEAD' });
           heal();
           expect(reply).toMatchObject({ complete: true, length: 0 });
@@ -245,7 +277,7 @@ describe('a registry', async () => {
   });
 
   test('that is down: 502, and all is well when it is back', async () => {
-    const things = all.map(make);
+    const things = all.map((kind) => make(kind));
     await registry.down();
     for (const { path } of things) expectEnvelope(await get(path), 502, 'UNKNOWN');
     await registry.up();
@@ -255,10 +287,10 @@ describe('a registry', async () => {
   test('a blob that breaks or falls silent once is resumed, and the client sees nothing of it', async () => {
     for (const fault of [{ cutAfter: 100_000 }, { holdAfter: 100_000 }]) {
       const { path, body } = make('blob');
-      registry.fault(`/v2/${path}`, { ...fault, times: 1 });
+      registry.fault(upstreamOf(path), { ...fault, times: 1 });
       const reply = await get(path);
       expect([reply.status, reply.complete, reply.sha256]).toEqual([200, true, body.sha256]);
-      const requests = registry.requests(`/v2/${path}`);
+      const requests = registry.requests(upstreamOf(path));
       expect(requests).toHaveLength(2);
       const [, again] = requests;
       // a connection that breaks may take with it what was not read yet
@@ -271,6 +303,9 @@ describe('a registry', async () => {
     await eventually('the spool is empty', () => filesBelow(larder.spoolDir).length === 0);
   });
 });
+
+/** A path below /v2/, without its registry's name, as that one sees it. */
+const upstreamOf = (path: string): string => `/v2/${path.slice(path.indexOf('/') + 1)}`;
 
 /** So that three such pieces do not make a whole. */
 const quarter = ({ body }: Pick<Thing, 'body'>): number => Math.floor(body.size / 4);

@@ -23,7 +23,7 @@ fetcherContract('Go proxy', async () => {
   const url = new URL(upstream.url);
   url.username = 'user';
   url.password = 'secret';
-  const timeouts = { firstByteMs: 20_000, stallMs: 20_000 };
+  const timeouts = { firstByteMs: 20_000, rateWaitMs: 0, stallMs: 20_000 };
   return {
     fetcher: new ProxyFetcher(url, upstreamClient().client, timeouts),
     module,

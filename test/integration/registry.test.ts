@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readAll } from '../../src/http/download.ts';
 import type { Fetched } from '../../src/engine/ports.ts';
+import type { RegistryFetcher } from '../../src/oci/fetch-registry.ts';
 import { ACCEPT_MANIFESTS } from '../../src/oci/manifest.ts';
 import { Body } from '../support/body.ts';
 import { sha256 } from '../support/engine.ts';
@@ -101,19 +102,18 @@ describe('what an answer means', () => {
     [{ hangUp: true }, { code: 'upstream_failed' }, 3],
     [{ redirect: (path) => path }, { code: 'upstream_failed' }, 11],
   ])('%j: %j', async (fault, error, times) => {
-    const { registry, fetcher } = await withImage();
-    registry.fault(/^/, fault);
-    const asks = [
-      () => fetcher.manifest('a/b', 'v1', signal),
-      () => fetcher.headManifest('a/b', 'v1', signal),
-      () => fetcher.blob('a/b', blobDigest, signal),
-      () => fetcher.headBlob('a/b', blobDigest, signal),
-      () => fetcher.tags('a/b', '', signal),
-      () => fetcher.referrers('a/b', blobDigest, '', signal),
+    const asks: ((fetcher: RegistryFetcher) => Promise<unknown>)[] = [
+      (fetcher) => fetcher.manifest('a/b', 'v1', signal),
+      (fetcher) => fetcher.headManifest('a/b', 'v1', signal),
+      (fetcher) => fetcher.blob('a/b', blobDigest, signal),
+      (fetcher) => fetcher.headBlob('a/b', blobDigest, signal),
+      (fetcher) => fetcher.tags('a/b', '', signal),
+      (fetcher) => fetcher.referrers('a/b', blobDigest, '', signal),
     ];
     for (const ask of asks) {
-      registry.clearLog();
-      await expect(ask()).rejects.toMatchObject(error);
+      const { registry, fetcher } = await withImage();
+      registry.fault(/^/, fault);
+      await expect(ask(fetcher)).rejects.toMatchObject(error);
       expect(registry.log).toHaveLength(times);
     }
   });

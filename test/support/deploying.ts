@@ -26,7 +26,7 @@ export async function deployAll(
   const pairs = Object.entries(registries).map(([name, url]) => `${name}=${url}`);
   const upstreams = parseOciUpstreams(pairs.join(' '));
   const { client } = upstreamClient();
-  const timeouts = { firstByteMs: timeoutMs, stallMs: 20_000 };
+  const timeouts = { firstByteMs: timeoutMs, rateWaitMs: timeoutMs, stallMs: 20_000 };
   const auth = new RegistryAuth(client, {
     credentials: new Map(credential ? [[upstreams[0]?.name ?? '', credential]] : []),
     realms: new Map(),

@@ -19,6 +19,8 @@ export interface Asked {
   readonly headers: IncomingHttpHeaders;
   /** What came with it. */
   readonly body: string;
+  /** When it came, by `performance.now`. */
+  readonly at: number;
   /** 0 while there is no answer. */
   status: number;
   /** Bytes of body sent so far. */
@@ -27,11 +29,13 @@ export interface Asked {
   state: 'open' | 'done' | 'broken';
 }
 
-/** A path as a whole, or what it must contain. */
-export type PathMatch = string | RegExp;
+/** A path as a whole, or what it must contain, or whatever a test asks of it. */
+export type PathMatch = string | RegExp | ((path: string) => boolean);
 
-const matches = (match: PathMatch, path: string): boolean =>
-  typeof match === 'string' ? match === path : match.test(path);
+function matches(match: PathMatch, path: string): boolean {
+  if (typeof match === 'function') return match(path);
+  return typeof match === 'string' ? match === path : match.test(path);
+}
 
 export const json = (status: number, value: unknown, contentType = 'application/json'): Answer => ({
   status,
@@ -198,6 +202,7 @@ async function sendAll(
 
 async function read(request: IncomingMessage): Promise<Asked> {
   const { method = '', url = '/', headers } = request;
+  const at = performance.now();
   const chunks: Uint8Array[] = [];
   for await (const chunk of request) chunks.push(chunk as Uint8Array);
   const [raw = '', search] = url.split('?', 2);
@@ -208,6 +213,7 @@ async function read(request: IncomingMessage): Promise<Asked> {
     query: new URLSearchParams(search),
     headers,
     body: Buffer.concat(chunks).toString(),
+    at,
     status: 0,
     sent: 0,
     state: 'open',

@@ -9,17 +9,23 @@ import { startRegistry, type Registry, type RegistryOptions } from './registry.t
 import { outcomeOf } from './replies.ts';
 import { eventually, tempDir } from './tmp.ts';
 
-/** Larder before two registries, `main.test` and `other.test`; the options are the first one's. They end with the test or file. */
+/**
+ * Larder before two registries, `main.test` and `other.test`; the options are the first one's. They end with the test or file.
+ * `more`: other registries, as name=url.
+ */
 export async function startMirror(
   options: RegistryOptions = {},
   env: Readonly<Record<string, string>> = {},
+  more: readonly string[] = [],
 ) {
   const registry = await startRegistry(options);
   const other = await startRegistry();
   const settings = {
     dir: tempDir(),
     env: {
-      LARDER_OCI_UPSTREAMS: `main.test=${registry.url},other.test=${other.url}`,
+      LARDER_OCI_UPSTREAMS: [`main.test=${registry.url}`, `other.test=${other.url}`, ...more].join(
+        ',',
+      ),
       LARDER_OCI_FIRST_BYTE_TIMEOUT: '5s',
       LARDER_STALL_TIMEOUT: '2s',
       ...env,

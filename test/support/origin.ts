@@ -11,7 +11,7 @@ import http, {
 import https from 'node:https';
 import net, { type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
-import { UpstreamClient, type UpstreamRequest } from '../../src/http/client.ts';
+import { UpstreamClient, type ClientOptions, type UpstreamRequest } from '../../src/http/client.ts';
 import { recorder } from './engine.ts';
 import { atEnd, tempDir } from './tmp.ts';
 
@@ -166,9 +166,10 @@ export const send =
   };
 
 /** A client of Larder's, and what its listener is told. */
-export function upstreamClient() {
+export function upstreamClient(options: Pick<ClientOptions, 'limitsOf' | 'shared'> = {}) {
   const { listener, events } = recorder();
-  const client = new UpstreamClient({ userAgent: 'larder/test', via: 'larder-test', listener });
+  const own = { userAgent: 'larder/test', via: 'larder-test', listener };
+  const client = new UpstreamClient({ ...own, ...options });
   atEnd(() => client.close());
   return { client, events };
 }
@@ -177,6 +178,7 @@ export const request = (url: string, options: Partial<UpstreamRequest> = {}): Up
   url: new URL(url),
   method: 'GET',
   firstByteMs: 20_000,
+  rateWaitMs: 0,
   stallMs: 20_000,
   signal: new AbortController().signal,
   ...options,

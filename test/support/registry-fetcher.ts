@@ -10,17 +10,25 @@ interface FetcherOptions {
   /** Token servers that may get it. */
   readonly realms?: readonly string[];
   readonly firstByteMs?: number;
+  /** Default: none, so that a 429 is an answer. */
+  readonly rateWaitMs?: number;
   readonly stallMs?: number;
 }
 
 export function registryFetcher(
   url: string,
-  { credential, realms = [], firstByteMs = 20_000, stallMs = 20_000 }: FetcherOptions = {},
+  {
+    credential,
+    realms = [],
+    firstByteMs = 20_000,
+    rateWaitMs = 0,
+    stallMs = 20_000,
+  }: FetcherOptions = {},
 ) {
   const upstream = { name: 'registry.test', url: new URL(url) };
   const { client } = upstreamClient();
   const clock = { ms: 1_000_000, now: () => clock.ms };
-  const timeouts = { firstByteMs, stallMs };
+  const timeouts = { firstByteMs, rateWaitMs, stallMs };
   const auth = new RegistryAuth(client, {
     credentials: new Map(credential ? [[upstream.name, credential]] : []),
     realms: new Map([[upstream.name, new Set(realms)]]),

@@ -5,6 +5,8 @@ import { mapBounded } from '../../engine/bounded.ts';
 import { LarderError, messageOf } from '../../engine/errors.ts';
 import { Slots } from '../../engine/limits.ts';
 import { orAborted } from '../../http/deadline.ts';
+import { Patience } from '../../http/patience.ts';
+import { systemTiming } from '../../http/timing.ts';
 import { readAll } from '../../http/download.ts';
 import { explain } from '../../http/failures.ts';
 import { parseDigest } from '../digest.ts';
@@ -15,7 +17,6 @@ import type { OciUpstream, Repository } from '../upstreams.ts';
 import { checkedBytes, wrongBytes } from './checked.ts';
 import { childrenIn, hashOf, type Child } from './document.ts';
 import type { DeployInput, Reference } from './input.ts';
-import { Patience } from './patience.ts';
 import type { Plan } from './plan.ts';
 
 /** Children of one manifest that are brought at once. */
@@ -87,7 +88,9 @@ export class Deployer {
   async run(input: DeployInput, signal: AbortSignal): Promise<Deployed> {
     const { timeoutMs, dryRun } = this.#options;
     const late = () => new LarderError('upstream_timeout', `not done in ${explain(timeoutMs)}`);
-    const patience = new Patience(timeoutMs, late, signal);
+    // the clock stands still while bytes flow or other inputs are waited for, which have deadlines of their own
+    const limits = { firstByteMs: timeoutMs, rateWaitMs: timeoutMs, late, signal };
+    const patience = new Patience(systemTiming, limits);
     const errors: string[] = [];
     let pushed = false;
     try {

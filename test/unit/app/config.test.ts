@@ -69,6 +69,8 @@ describe('defaults', () => {
         realms: '',
         firstByteTimeoutMs: 10_000,
       },
+      limits: { rateWaitMs: 5000, status: 429 },
+      userAgentSuffix: '',
       rulesFile: undefined,
       mode: 'sync',
       offline: false,

@@ -30,8 +30,17 @@ test('README shows a file that is good', () => {
   expect([go.length > 1, oci.length > 1]).toEqual([true, true]);
 });
 
+test('README shows limits that are good', () => {
+  const { upstreams } = readRules(fileOf(readmeBlock('for others the rules file says it', '')));
+  expect([...upstreams.keys()]).toEqual([
+    'docker.io',
+    'registry.example.com',
+    'mirror.example.com:5000',
+  ]);
+});
+
 test.each(['', '# nothing', 'go:\noci:\n', 'go: []'])('%j has no rules', (text) => {
-  expect(readRules(fileOf(text))).toEqual({ go: [], oci: [] });
+  expect(readRules(fileOf(text))).toEqual({ go: [], oci: [], upstreams: new Map() });
 });
 
 test('off is a word, and what a rule says is read', () => {
@@ -93,11 +102,19 @@ oci:
   - match: ghcr.io/a
     deny: ""
     upstream: https://user:secret@mirror.test
-upstreams: {}
+upstreams:
+  "a b": {}
+  b.test: {rate: 10}
+  c.test: {rate: 0/m}
+  d.test: {burst: 5}
+  e.test: {rate: off, burst: 5}
+  f.test: {sockets: 0, burts: 1}
+  g.test: 5
+mirrors: {}
 `;
   const mistakes = mistakesIn(text);
   expect(mistakes.map((one) => Number(one.split(':', 1)[0]))).toEqual([
-    2, 3, 4, 5, 5, 6, 8, 11, 14, 16, 17, 19, 20, 21, 22, 24, 25, 26,
+    2, 3, 4, 5, 5, 6, 8, 11, 14, 16, 17, 19, 20, 21, 22, 24, 25, 27, 28, 29, 30, 31, 32, 32, 33, 34,
   ]);
   expect(mistakes.join('\n')).not.toContain('secret');
   expect(mistakes[1]).toMatch(/there is no "upstraem" here: a rule of go has .*upstream/);
@@ -105,11 +122,27 @@ upstreams: {}
   expect(mistakes[7]).toMatch(/go rule 4: has both allow and deny/);
 });
 
+test('what upstreams put up with', () => {
+  const text = `
+upstreams:
+  Reg.Example.com: {rate: 10/s, burst: 3, sockets: 8}
+  index.docker.io: {rate: 200/m}
+  quiet.test:5000: {rate: off}
+  narrow.test: {sockets: 2}
+`;
+  expect([...readRules(fileOf(text)).upstreams]).toEqual([
+    ['reg.example.com', { rate: { intervalMs: 100, burst: 3 }, sockets: 8 }],
+    ['docker.io', { rate: { intervalMs: 300, burst: 200 }, sockets: undefined }],
+    ['quiet.test:5000', { rate: 'off', sockets: undefined }],
+    ['narrow.test', { rate: undefined, sockets: 2 }],
+  ]);
+});
+
 test.each([
   ['go:\n  - match: *', /^2: no YAML/],
   ['go:\n  - match: *.x', /^1: no YAML: .*in quotes/],
   ['go: {', /no YAML/],
-  ['- a', /^1: must have the lists go and oci/],
+  ['- a', /^1: must have go, oci and upstreams/],
   ['go: a', /^1: go: must be a list of rules/],
   ['go: []\ngo: []', /^2: no YAML: .*unique/],
 ])('%j is refused', (text, sentence) => {
