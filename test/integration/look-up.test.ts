@@ -79,6 +79,10 @@ describe('a digest', () => {
     expect(await lookUp(placeOf(registry), '1', signal)).toEqual(found);
     expect(await lookUp(placeOf(registry), image.digest, signal)).toEqual(found);
     expect(registry.log.map(({ method }) => method)).toEqual(['HEAD', 'HEAD']);
+    // thousands of them do not open thousands of connections
+    expect(registry.log.map(({ headers }) => headers.connection)).toEqual(
+      Array(2).fill('keep-alive'),
+    );
   });
 
   test('of a registry whose HEAD does not tell: of its bytes', async () => {
