@@ -4,8 +4,9 @@ import type { RequestHandler, Response } from 'express';
 import { LarderError } from '../engine/errors.ts';
 import type { Jobs, Work } from '../references/jobs.ts';
 import { refuse } from './answers.ts';
-import type { Audit } from './audit.ts';
+import { changerOf, type AuditParts } from './audit.ts';
 import { bodyReader, jsonOf } from './body.ts';
+import { noParameters } from './parameters.ts';
 
 /** What a member of a body must be: a number is whole, and 1 at least; texts are one string or a list of them. */
 type Member = 'boolean' | 'number' | 'texts';
@@ -24,13 +25,10 @@ export type JobOptions = Readonly<Record<string, boolean | number | readonly str
 /** Texts that the audit log has as they are; of more, how many there were. */
 const MAX_AUDITED = 100;
 
-export interface JobRouteParts {
+export interface JobRouteParts extends AuditParts {
   readonly jobs: Jobs;
   /** By the name that they are started under. */
   readonly kinds: Readonly<Record<string, JobKind>>;
-  readonly audit: Audit;
-  /** Of the request that is answered so. */
-  readonly requestId: (res: Response) => string;
 }
 
 /** Reads the body of what starts one: a list of names may be long. */
@@ -39,10 +37,11 @@ export const readJobBody = bodyReader(256);
 /** To be given a body that was read. */
 export function startJob(parts: JobRouteParts, name: string, kind: JobKind): RequestHandler {
   return (req, res) => {
+    noParameters(req);
     const options = optionsOf(jsonOf(req, {}), kind);
-    const requestId = parts.requestId(res);
+    const by = changerOf(parts, req, res);
     const { id } = parts.jobs.start(name, kind.work(options), ({ state, result, error }) => {
-      const line = { action: name, name: id, requestId, state, ...audited(options) };
+      const line = { action: name, name: id, ...by, state, ...audited(options) };
       parts.audit({ ...line, ...(error === undefined ? counted(result) : { reason: error }) });
     });
     res.status(202).set('Location', `${req.baseUrl}/jobs/${id}`).json({ id });
@@ -51,13 +50,15 @@ export function startJob(parts: JobRouteParts, name: string, kind: JobKind): Req
 
 export const listJobs =
   ({ jobs }: Pick<JobRouteParts, 'jobs'>): RequestHandler =>
-  (_req, res) => {
+  (req, res) => {
+    noParameters(req);
     res.json(jobs.list());
   };
 
 export const showJob =
   ({ jobs }: Pick<JobRouteParts, 'jobs'>): RequestHandler<{ id: string }> =>
   (req, res) => {
+    noParameters(req);
     const job = jobs.get(req.params.id);
     if (job) res.json(job);
     else unknownJob(res);
@@ -65,8 +66,9 @@ export const showJob =
 
 /** Answers with the job as it is: its state turns to `cancelled` when it has ended. */
 export const cancelJob =
-  ({ jobs, audit, requestId }: JobRouteParts): RequestHandler<{ id: string }> =>
+  ({ jobs, audit, ...parts }: JobRouteParts): RequestHandler<{ id: string }> =>
   (req, res) => {
+    noParameters(req);
     const { id } = req.params;
     const job = jobs.get(id);
     if (job === undefined) {
@@ -74,7 +76,7 @@ export const cancelJob =
       return;
     }
     const isEnding = jobs.cancel(id);
-    if (isEnding) audit({ action: 'cancel', name: id, requestId: requestId(res) });
+    if (isEnding) audit({ action: 'cancel', name: id, ...changerOf(parts, req, res) });
     res.status(isEnding ? 202 : 200).json(job);
   };
 

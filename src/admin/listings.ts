@@ -6,11 +6,10 @@ import type { Holdings, Pinned, Unit } from '../engine/holdings.ts';
 import type { LastUse } from '../references/last-use.ts';
 import type { Pins } from '../references/pins.ts';
 import { refuse } from './answers.ts';
+import { noParameters, textsIn } from './parameters.ts';
 
 const USUAL_LIMIT = 100;
 const MAX_LIMIT = 1000;
-/** Characters of a parameter: no name is longer. */
-const MAX_TEXT = 1000;
 
 export interface ListingParts {
   /** By the name that they are listed under. */
@@ -67,36 +66,12 @@ function stateOf({ lastUse }: ListingParts, unit: Unit, pinned: Pinned) {
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** Throws LarderError `invalid`. */
-export function noParameters({ query }: Request<never> | Request<{ name: string[] }>): void {
-  textsIn(query, []);
-}
-
-/** Throws LarderError `invalid`. */
 function pageIn(query: Request['query']): { prefix: string; after: string; limit: number } {
   const { prefix = '', after = '', limit } = textsIn(query, ['prefix', 'after', 'limit']);
   if (limit !== undefined && !/^[1-9]\d{0,3}$/.test(limit)) refuseLimit();
   const number = limit === undefined ? USUAL_LIMIT : Number(limit);
   if (number > MAX_LIMIT) refuseLimit();
   return { prefix, after, limit: number };
-}
-
-function textsIn(
-  query: Request['query'],
-  known: readonly string[],
-): Readonly<Partial<Record<string, string>>> {
-  const texts: Record<string, string> = {};
-  for (const [name, value] of Object.entries(query)) {
-    if (!known.includes(name))
-      throw new LarderError(
-        'invalid',
-        `${JSON.stringify(name.slice(0, 80))} is no parameter of it: give ${known.join(', ') || 'none'}`,
-      );
-    if (typeof value !== 'string') throw new LarderError('invalid', `${name} is there twice`);
-    if (value.length > MAX_TEXT)
-      throw new LarderError('invalid', `${name} is too long: no name is`);
-    texts[name] = value;
-  }
-  return texts;
 }
 
 function refuseLimit(): never {

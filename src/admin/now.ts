@@ -4,7 +4,7 @@ import type { RequestHandler } from 'express';
 import type { FillProgress } from '../engine/fill.ts';
 import type { Holdings } from '../engine/holdings.ts';
 import type { StoreSize } from '../references/store-size.ts';
-import { noParameters } from './listings.ts';
+import { noParameters } from './parameters.ts';
 
 /** Since this process started. */
 export interface Traffic {

@@ -163,19 +163,19 @@ export const openApi = {
       platforms: texts('of images, these alone, such as linux/amd64; default: all'),
     }),
     '/jobs': {
-      get: { summary: 'Jobs, the newest first.', responses: answers('jobs', list(job)) },
+      get: { summary: 'Jobs, the newest first.', responses: answers('jobs', list(job), 400) },
     },
     '/jobs/{id}': {
       get: {
         summary: 'How far a job is, and what it brought.',
         parameters: jobId,
-        responses: answers('the job; `error` says why it failed', job, 404),
+        responses: answers('the job; `error` says why it failed', job, 400, 404),
       },
       delete: {
         summary: 'Cancels a job; what it did until then stays done.',
         parameters: jobId,
         responses: {
-          ...answers('it had ended already', job, 404),
+          ...answers('it had ended already', job, 400, 404),
           202: { description: 'it is ending', ...json(job) },
         },
       },
@@ -225,7 +225,7 @@ export const openApi = {
     '/openapi.json': {
       get: {
         summary: 'This document.',
-        responses: answers('OpenAPI 3.1', { type: 'object' }),
+        responses: answers('OpenAPI 3.1', { type: 'object' }, 400),
       },
     },
   },

@@ -7,6 +7,7 @@ import { cancelJob, listJobs, readJobBody, showJob, startJob, type JobRouteParts
 import { listUnits, showUnit, type ListingParts } from './listings.ts';
 import { listFills, showStats, type NowParts } from './now.ts';
 import { openApi } from './openapi.ts';
+import { noParameters } from './parameters.ts';
 import { setPinned, type PinRouteParts } from './pin.ts';
 import { purge, type PurgeRouteParts } from './purge.ts';
 import { bearerOnly } from './token.ts';
@@ -39,7 +40,8 @@ export function adminRoutes({ token, ...parts }: AdminParts): Router {
   router.route('/stats').get(showStats(parts)).all(onlyRead);
   router
     .route('/openapi.json')
-    .get((_req, res) => {
+    .get((req, res) => {
+      noParameters(req);
       res.json(openApi);
     })
     .all(onlyRead);

@@ -6,6 +6,7 @@ import { adminRoutes, type AdminParts } from '../admin/routes.ts';
 import { messageOf } from '../engine/errors.ts';
 import type { Logger } from '../observability/logger.ts';
 import { Jobs } from '../references/jobs.ts';
+import { auditTrail } from './audit-trail.ts';
 import type { Upkeep } from './compose-upkeep.ts';
 import type { Config } from './config.ts';
 import { CollectSchedule } from './collect-schedule.ts';
@@ -20,14 +21,11 @@ export interface ComposedAdmin {
 export function composeAdmin(
   { adminToken: token, collectIntervalMs, keepsAll }: Config,
   logger: Logger,
-  { purger, collector, verifier, purgeables }: Upkeep,
+  { purger, collector, verify, purgeables }: Upkeep,
   {
-    recount,
     warm,
     ...parts
   }: Omit<AdminParts, keyof Upkeep | 'token' | 'jobs' | 'kinds' | 'audit' | 'requestId'> & {
-    /** Sets the size of the store right. Throws as a job's work does. */
-    readonly recount: (signal: AbortSignal) => Promise<void>;
     readonly warm: JobKind;
   },
 ): ComposedAdmin {
@@ -46,15 +44,9 @@ export function composeAdmin(
       members: { repair: 'boolean', sample: 'number' },
       work:
         ({ repair, sample }) =>
-        async (signal, progress) => {
+        (signal, progress) => {
           const wanted = typeof sample === 'number' ? { sample } : {};
-          const result = await verifier.run(
-            { repair: repair === true, ...wanted },
-            signal,
-            progress,
-          );
-          if (sample === undefined) await recount(signal);
-          return result;
+          return verify({ repair: repair === true, ...wanted }, signal, progress);
         },
     },
     warm,
@@ -70,9 +62,6 @@ export function composeAdmin(
       logger.error({ reason: messageOf(reason) }, 'the collection failed');
     },
   });
-  // written whatever is logged beside it
-  const level = logger.level === 'silent' ? 'silent' : 'info';
-  const trail = logger.child({}, { level });
   const routes =
     token === undefined
       ? undefined
@@ -83,9 +72,7 @@ export function composeAdmin(
           purgeables,
           jobs,
           kinds,
-          audit: (line) => {
-            trail.info(line, 'audit');
-          },
+          audit: auditTrail(logger),
           requestId: (res) => String(res.getHeader('X-Request-Id')),
         });
   return {

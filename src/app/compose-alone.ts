@@ -1,24 +1,37 @@
 // The store by itself, for a verb of the command line: no server, no upstream, the same settings.
 
+import { userInfo } from 'node:os';
+import { auditedPurge } from '../admin/purge.ts';
 import type { RedisService } from '../coordination/redis.ts';
 import { Answers } from '../engine/answers.ts';
 import { messageOf } from '../engine/errors.ts';
 import { fanOut } from '../engine/listeners.ts';
 import { systemClock, type Listener, type Lock, type Store } from '../engine/ports.ts';
-import { within, type Announcements } from '../engine/purge-plan.ts';
+import { within, type Announcements, type Purgeable } from '../engine/purge-plan.ts';
+import { GoHoldings } from '../go/holdings.ts';
 import { TreeList } from '../go/tree-list.ts';
 import { ZipChecker } from '../go/zip-checker.ts';
+import { createLogger } from '../observability/logger.ts';
+import { OciHoldings } from '../oci/holdings.ts';
 import { Links } from '../oci/links.ts';
+import { OciUpstreams, parseOciUpstreams } from '../oci/upstreams.ts';
 import { Pins } from '../references/pins.ts';
+import type { PurgeResult } from '../references/purge.ts';
 import { FORMAT } from '../storage/format.ts';
+import { auditTrail } from './audit-trail.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
+import { composeTally, watchStore } from './compose-evict.ts';
 import { composeLock } from './compose-lock.ts';
 import { composeStore, prepareFolder } from './compose-store.ts';
 import { upgraderBy } from './compose-upgrade.ts';
 import { composeUpkeep, type Upkeep } from './compose-upkeep.ts';
 import type { Config } from './config.ts';
 
+const STDERR = 2;
+
 export interface Alone extends Upkeep {
+  /** As `Purger` does, with a line in the audit log on standard error. */
+  purge(purgeable: Purgeable, dryRun: boolean): Promise<PurgeResult>;
   /** Of the store, which may have been upgraded just now. */
   readonly format: number;
   /** Resolves when all that has begun is over, and the store is free. */
@@ -35,7 +48,9 @@ export async function composeAlone(
   said: (sentence: string) => void,
   signal: AbortSignal,
 ): Promise<Alone> {
-  const opened = await openStore(config, said, signal);
+  const clock = systemClock;
+  const watched = watchStore(clock);
+  const opened = await openStore(config, said, signal, watched.listener);
   const { store, place, lock, announcements, listener } = opened;
   const answers = new Answers(store);
   const links = new Links({ store, answers, listener });
@@ -46,27 +61,51 @@ export async function composeAlone(
     await links.forget(isPurged);
   });
   const zips = new ZipChecker();
+  const treeList = new TreeList(store);
+  const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
+  const holdings = [
+    new GoHoldings({ store: place, treeList }),
+    new OciHoldings({ store: place, upstreams }),
+  ];
+  const counted = composeTally({ watched, holdings, store: place, lock, clock, listener });
   const upkeep = composeUpkeep(config, {
     store,
     place,
     answers,
     lock,
     announcements,
-    treeList: new TreeList(store),
+    treeList,
     links,
-    pins: new Pins(place, systemClock.now),
+    pins: new Pins(place, clock.now),
+    removed: (key, bytes) => {
+      listener.removed({ key, bytes });
+    },
+    recount: (signal) => counted.recount(signal),
     zips,
   });
+  const audit = auditTrail(createLogger(config.logLevel, STDERR));
   return {
     ...upkeep,
+    purge: (purgeable, dryRun) =>
+      auditedPurge({ purger: upkeep.purger, audit }, purgeable, dryRun, { user: userName() }),
     format: FORMAT,
     async close() {
       await upkeep.purger.settled();
       await links.settled();
+      await counted.tally.close();
       await zips.close();
       await opened.close();
     },
   };
+}
+
+/** A container may run under a number that has no name. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid ${String(process.getuid?.())}`;
+  }
 }
 
 export interface OpenedStore {

@@ -42,21 +42,48 @@ export function watchStore(clock: Clock): Watched {
   return watched;
 }
 
-export interface EvictionParts extends Pick<EvictorParts, 'purger' | 'isFilled' | 'clock'> {
+export interface CountParts {
   readonly watched: Watched;
-  readonly pins: Pins;
   /** In the order of their keys. */
   readonly holdings: readonly Holdings[];
   /** Without a memory. */
   readonly store: Store;
   readonly lock: Lock;
+  readonly clock: Clock;
+  readonly listener: Pick<Required<Listener>, 'storeFailed'>;
+}
+
+/** What is known of the store's size and use, shared with all who use it. */
+export interface Counted {
+  readonly tally: Tally;
+  /** Counts the store anew. Throws LarderError `store_failed`, and the signal's reason. */
+  recount(signal: AbortSignal): Promise<void>;
+}
+
+export function composeTally({
+  watched: { lastUse, size },
+  holdings,
+  store,
+  lock,
+  clock,
+  listener,
+}: CountParts): Counted {
+  const failed = (error: unknown) => {
+    listener.storeFailed({ key: '', operation: 'usage', error });
+  };
+  const tally = new Tally({ store, lock, clock, lastUse, size, failed });
+  return { tally, recount: (signal) => tally.recount(contentsOf(holdings), signal) };
+}
+
+export interface EvictionParts
+  extends Omit<CountParts, 'listener'>, Pick<EvictorParts, 'purger' | 'isFilled'> {
+  readonly counted: Counted;
+  readonly pins: Pins;
   readonly listener: Required<Listener>;
   readonly logger: Logger;
 }
 
 export interface ComposedEviction {
-  /** Counts the store anew. Throws LarderError `store_failed`, and the signal's reason. */
-  recount(signal: AbortSignal): Promise<void>;
   /** Nothing is evicted any more. To be called while purges can still be carried out. */
   stop(): Promise<void>;
   /** Tells what was seen until now. To be called when nothing is stored any more. */
@@ -66,13 +93,10 @@ export interface ComposedEviction {
 /** Begins at once: counts the store in the background where its size is not known for sure. */
 export function composeEviction(
   config: Pick<Config, 'maxSize' | 'maxAgeMs' | 'collectIntervalMs' | 'keepsAll' | 'storage'>,
-  { watched, holdings, store, lock, listener, clock, logger, ...parts }: EvictionParts,
+  { watched, counted, holdings, store, lock, listener, clock, logger, ...parts }: EvictionParts,
 ): ComposedEviction {
   const { lastUse, size } = watched;
-  const failed = (error: unknown) => {
-    listener.storeFailed({ key: '', operation: 'usage', error });
-  };
-  const tally = new Tally({ store, lock, clock, lastUse, size, failed });
+  const { tally } = counted;
   const limits = {
     maxBytes: config.maxSize,
     maxAgeMs: config.maxAgeMs,
@@ -91,12 +115,12 @@ export function composeEviction(
     await tally.exchange();
     // whoever has a folder to itself may have been killed before it told what it did
     if (size.now === undefined || (isLimited && config.storage === 'file'))
-      await tally.recount(contentsOf(holdings), closing.signal);
+      await counted.recount(closing.signal);
     logger.debug({ ...size.now }, 'the size of the store is known');
     evictor?.poke();
   };
   const begun = begin().catch((error: unknown) => {
-    if (!closing.signal.aborted) failed(error);
+    if (!closing.signal.aborted) listener.storeFailed({ key: '', operation: 'usage', error });
   });
   tally.start();
   evictor?.start();
@@ -104,7 +128,6 @@ export function composeEviction(
     evictor?.poke();
   };
   return {
-    recount: (signal) => tally.recount(contentsOf(holdings), signal),
     async stop() {
       closing.abort(new Error('the server is stopping'));
       await evictor?.close();

@@ -36,21 +36,24 @@ export interface UpkeepParts {
   readonly links: Links;
   readonly pins: Pins;
   /** As of PurgerParts. */
-  readonly removed?: (key: string, bytes: number) => void;
+  readonly removed: (key: string, bytes: number) => void;
+  /** Counts the store anew. Throws LarderError `store_failed`, and the signal's reason. */
+  readonly recount: (signal: AbortSignal) => Promise<void>;
   readonly zips: ZipChecker;
 }
 
 export interface Upkeep {
   readonly purger: Purger;
   readonly collector: Collector;
-  readonly verifier: Verifier;
+  /** As `Verifier.run`; when all was looked at, the size of the store is set right as well. */
+  readonly verify: Verifier['run'];
   /** What a name means in each protocol. Each throws LarderError `invalid`. */
   readonly purgeables: Readonly<Record<'go' | 'oci', (text: string) => Purgeable>>;
 }
 
 export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
-  const { store, place, answers, lock, announcements, treeList, links, pins, removed, zips } =
-    parts;
+  const { store, place, answers, lock, announcements, treeList, links, pins } = parts;
+  const { removed, recount, zips } = parts;
   const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
   // who asks no upstream serves what it has, however old
   const usableMs = (ttlMs: number) => (config.offline ? Infinity : ttlMs + config.staleIfErrorMs);
@@ -58,7 +61,7 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     store: place,
     lock,
     announcements,
-    ...(removed && { removed }),
+    removed,
   });
   const collector = new Collector({
     store: place,
@@ -89,12 +92,16 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
       ]),
     ],
     clock: systemClock,
-    ...(removed && { removed }),
+    removed,
   });
   return {
     purger,
     collector,
-    verifier,
+    async verify(options, signal, progress) {
+      const result = await verifier.run(options, signal, progress);
+      if (options.sample === undefined) await recount(signal);
+      return result;
+    },
     purgeables: {
       go: (text) => goPurgeable({ store, treeList }, text),
       oci: (text) => ociPurgeable({ store, answers, upstreams }, text),

@@ -24,7 +24,7 @@ import { composeAdmin } from './compose-admin.ts';
 import { composeAdmission } from './compose-admission.ts';
 import { composeAnnouncements } from './compose-announcements.ts';
 import { composeAuth } from './compose-auth.ts';
-import { composeEviction, watchStore } from './compose-evict.ts';
+import { composeEviction, composeTally, watchStore } from './compose-evict.ts';
 import { composeGo, composeGoUpstreams } from './compose-go.ts';
 import { composeLimits } from './compose-limits.ts';
 import { composeLock } from './compose-lock.ts';
@@ -151,6 +151,15 @@ export async function compose(
     images: oci.holdings(storage.place),
   };
   const pins = new Pins(storage.place, clock.now);
+  const counting = {
+    watched,
+    holdings: [holdings.modules, holdings.images],
+    store: storage.place,
+    lock,
+    clock,
+    listener,
+  };
+  const counted = composeTally(counting);
   const upkeep = composeUpkeep(config, {
     store,
     place: storage.place,
@@ -164,17 +173,14 @@ export async function compose(
     removed: (key, bytes) => {
       listener.removed({ key, bytes });
     },
+    recount: (signal) => counted.recount(signal),
   });
   const eviction = composeEviction(config, {
-    watched,
+    ...counting,
+    counted,
     pins,
-    holdings: [holdings.modules, holdings.images],
     purger: upkeep.purger,
     isFilled: (key) => fills.get(key) !== undefined,
-    clock,
-    store: storage.place,
-    lock,
-    listener,
     logger,
   });
   const admin = composeAdmin(config, logger, upkeep, {
@@ -186,7 +192,6 @@ export async function compose(
     maxBytes: config.maxSize,
     traffic: () => metrics.traffic(),
     now: clock.now,
-    recount: (signal) => eviction.recount(signal),
     warm: warmKind({ go: go.keep, images: oci.warmer, upstreams: oci.upstreams }),
   });
   const server = createServer({

@@ -2,8 +2,8 @@
 
 import { LarderError } from '../engine/errors.ts';
 import type { CollectResult } from '../references/collect.ts';
-import { adminOf, bytesText, ended, parseStoreArgs, storeUsage, type Verb } from './verb.ts';
-import { withStore } from './with-store.ts';
+import { bytesText, ended, parseStoreArgs, storeUsage, type Verb } from './verb.ts';
+import { longWork } from './with-store.ts';
 
 const usage = `Usage: larder collect [--dry-run] [--json] [--server URL]
 
@@ -27,20 +27,11 @@ export const collectVerb: Verb = (args, terminal, signal) =>
     if (positionals.length > 0)
       throw new LarderError('invalid', 'collect takes no names: purge takes out what has one');
     const dryRun = values['dry-run'] === true;
-    const progress = terminal.progress.bind(terminal);
-    const result =
-      values.server === undefined
-        ? await withStore(
-            terminal,
-            ({ collector }) => collector.run({ dryRun }, signal, progress),
-            signal,
-          )
-        : ((await adminOf(values.server).run(
-            'collect',
-            { dryRun },
-            signal,
-            progress,
-          )) as CollectResult);
+    const result = await longWork<CollectResult>(
+      { terminal, signal, server: values.server },
+      { kind: 'collect', options: { dryRun } },
+      ({ collector }, progress) => collector.run({ dryRun }, signal, progress),
+    );
     if (values.json) {
       terminal.say(JSON.stringify(result));
       return 0;

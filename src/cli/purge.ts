@@ -48,13 +48,11 @@ export const purgeVerb: Verb = (args, terminal, signal) =>
       values.server === undefined
         ? await withStore(
             terminal,
-            ({ purger, purgeables }) => {
-              const read = ({ protocol, text }: Name) => purgeables[protocol](text);
+            (alone) => {
+              const read = ({ protocol, text }: Name) => alone.purgeables[protocol](text);
               // none goes where one of them is no name
               names.forEach(read);
-              return purge((name) =>
-                dryRun ? purger.preview(read(name)) : purger.run(read(name)),
-              );
+              return purge((name) => alone.purge(read(name), dryRun));
             },
             signal,
           )

@@ -2,8 +2,8 @@
 
 import { LarderError } from '../engine/errors.ts';
 import type { VerifyResult } from '../references/verify.ts';
-import { adminOf, ended, parseVerbArgs, serverUsage, type Verb } from './verb.ts';
-import { withStore } from './with-store.ts';
+import { ended, parseVerbArgs, serverUsage, type Verb } from './verb.ts';
+import { longWork } from './with-store.ts';
 
 const usage = `Usage: larder verify [--repair] [--sample N] [--json] [--server URL]
 
@@ -38,15 +38,11 @@ export const verifyVerb: Verb = (args, terminal, signal) =>
     if (sample !== undefined && !(Number.isSafeInteger(sample) && sample > 0))
       throw new LarderError('invalid', '--sample is a number of pieces of content, such as 1000');
     const options = { repair: values.repair === true, ...(sample !== undefined && { sample }) };
-    const progress = terminal.progress.bind(terminal);
-    const result =
-      values.server === undefined
-        ? await withStore(
-            terminal,
-            ({ verifier }) => verifier.run(options, signal, progress),
-            signal,
-          )
-        : ((await adminOf(values.server).run('verify', options, signal, progress)) as VerifyResult);
+    const result = await longWork<VerifyResult>(
+      { terminal, signal, server: values.server },
+      { kind: 'verify', options },
+      ({ verify }, progress) => verify(options, signal, progress),
+    );
     const { checked, corrupt, repaired, edgesRestored } = result;
     if (values.json) terminal.say(JSON.stringify(result));
     else for (const name of corrupt) terminal.say(name);

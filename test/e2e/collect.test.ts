@@ -1,12 +1,13 @@
 // Collections through the real program, asked for by the API and on the command line (issue 7).
 
+import { userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
 import { collect, type Collected } from '../support/collections.ts';
 import { request } from '../support/http.ts';
 import type { Image } from '../support/images.ts';
-import { runLarder } from '../support/larder.ts';
+import { runLarder, startLarderProcess } from '../support/larder.ts';
 import { pullAll, startMirror, stored } from '../support/mirror.ts';
 import { ADMIN, bytesHeld, purge } from '../support/purges.ts';
 import { eventually, filesBelow } from '../support/tmp.ts';
@@ -121,7 +122,7 @@ describe('a tag that moved', () => {
 });
 
 test('larder purge: by the server, and without one', async () => {
-  const { registry, pull, larder, run } = await start();
+  const { registry, pull, larder, run, settings } = await start();
   const image = registry.addImage('team/app', 'v1', { layers: ['x'] });
   await pull('team/app', 'v1', image);
   const tag = `${name}:v1`;
@@ -139,9 +140,22 @@ test('larder purge: by the server, and without one', async () => {
   const done = await run('purge', '--json', tag, 'go:example.com/m');
   const { purged } = JSON.parse(done.stdout) as { purged: string[] };
   expect([done.code, purged.length]).toEqual([0, 4]);
+  const lines = done.stderr.trimEnd().split('\n');
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+    { action: 'purge', name: tag, user: userInfo().username, dryRun: false, purged: 4 },
+    { action: 'purge', name: 'go:example.com/m', freedBytes: 0, purged: 0 },
+  ]);
   expect(await run('purge', '--json', tag)).toMatchObject({
     code: 0,
     stdout: '{"purged":[],"freedBytes":0}\n',
+  });
+  // and the size of the store is known without a walk
+  const again = await startLarderProcess(settings);
+  await eventually('it is empty', async () => {
+    const headers = { authorization: `Bearer ${ADMIN.LARDER_ADMIN_TOKEN}` };
+    const { text } = await request(again.base, '/admin/stats', { headers });
+    const { objects, bytes } = JSON.parse(text) as Record<string, unknown>;
+    return objects === 0 && bytes === 0;
   });
 });
 

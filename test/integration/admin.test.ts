@@ -126,6 +126,7 @@ describe('a purge', () => {
         action: 'purge',
         name: 'go:example.com/m@v1.0.0',
         requestId: 'mine',
+        remote: '127.0.0.1',
         dryRun: false,
         freedBytes: BYTES,
         purged: 1,
@@ -202,6 +203,21 @@ describe('refused, with nothing changed', async () => {
     const answer = await post(body);
     expect(answer.status).toBe(400);
     expectError(answer, sentence);
+  });
+
+  test('parameters, which would be passed over', async () => {
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const body = '{"go":"example.com/m"}';
+    for (const path of ['/admin/purge?dryRun=true', '/admin/pin?x', '/admin/collect?dryRun=true']) {
+      const answer = await ask(base, path, { method: 'POST', headers, body });
+      expect([path, answer.status]).toEqual([path, 400]);
+      expectError(answer, /is no parameter/);
+    }
+    for (const path of ['/admin/jobs?all=1', '/admin/jobs/x?y', '/admin/openapi.json?x']) {
+      const answer = await ask(base, path, { headers });
+      expect([path, answer.status]).toEqual([path, 400]);
+      expectError(answer, /is no parameter/);
+    }
   });
 
   test('bytes that are no UTF-8', async () => {
