@@ -6,6 +6,7 @@ import type { Answers } from '../engine/answers.ts';
 import { systemClock, type Lock, type Store } from '../engine/ports.ts';
 import type { Announcements, Purgeable } from '../engine/purge-plan.ts';
 import { ANSWERS as GO_ANSWERS } from '../go/names.ts';
+import { GoSweeper } from '../go/collect.ts';
 import { goPurgeable } from '../go/purge.ts';
 import type { TreeList } from '../go/tree-list.ts';
 import { goVerifiable } from '../go/verify.ts';
@@ -68,6 +69,7 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
     lock,
     purger,
     sweepers: [
+      ...(config.s3 ? [] : [new GoSweeper({ store: place, treeList })]),
       new OciSweeper({ store: place, answers, links, pinned: () => pins.pinned() }),
       new ExpiredAnswers(place, [
         { folder: GO_ANSWERS, usableMs: usableMs(config.listTtlMs) },

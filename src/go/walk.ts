@@ -14,8 +14,8 @@ export interface StoredModule {
 }
 
 /**
- * Every module of which there is a file, with its files; of those whose folder of files, without `go/` and with a slash at
- * its end, is in the range. Throws LarderError `store_failed`.
+ * Every module that has a folder of files, with its files, if there are any; of those whose folder, without `go/` and with a
+ * slash at its end, is in the range. Throws LarderError `store_failed`.
  */
 export function modules(store: Lists, range = ALL_KEYS): AsyncGenerator<StoredModule> {
   return modulesBelow(store, range, '');
@@ -36,7 +36,6 @@ async function* modulesBelow(
     }
     if (!range.has(folder)) continue;
     const module = unescapePath(path);
-    const files = module === undefined ? [] : await filesOf(store, module);
-    if (module !== undefined && files.length > 0) yield { module, files };
+    if (module !== undefined) yield { module, files: await filesOf(store, module) };
   }
 }

@@ -1,15 +1,26 @@
 // What a collection finds of images. First repository by repository: links that nobody owns there, with the edges that lead
-// to them. Then all bytes: those that no repository has a link to any more. Last edges that a killed purge left behind.
+// to them. Then all bytes: those that no repository has a link to any more. Last edges that say what is not so any more: of a
+// tag that moved away, or that a killed purge left behind.
 
+import { hash } from 'node:crypto';
 import { mapBounded } from '../engine/bounded.ts';
 import type { Orphans, Search, Sweeper } from '../engine/collection.ts';
 import type { Pinned } from '../engine/holdings.ts';
+import { keysBelow } from '../engine/keys-below.ts';
 import type { ContentRecord, Store } from '../engine/ports.ts';
 import type { PlannedContent } from '../engine/purge-plan.ts';
 import { DigestFilter } from './digest-filter.ts';
-import { digestText, type Digest } from './digest.ts';
-import { edgeRepository, edgeTime, parseElement, repositoryHash } from './edges.ts';
-import { contentKey, linkKey, referencesFolder } from './keys.ts';
+import { digestText, parseDigest, type Digest } from './digest.ts';
+import {
+  edgeDocument,
+  edgeRepository,
+  edgeTime,
+  parseElement,
+  repositoryHash,
+  sameOwner,
+  type Owner,
+} from './edges.ts';
+import { contentKey, linkKey, REFERENCES, referencesFolder } from './keys.ts';
 import type { Links } from './links.ts';
 import { OrphanMarks } from './orphan-marks.ts';
 import { orphansIn, type RepositoryOrphans } from './orphans.ts';
@@ -17,11 +28,11 @@ import { isHeld, namesOf } from './purge.ts';
 import { documentsOf, PurgeCascade } from './purge-cascade.ts';
 import { RepositoryView, storedChildren, type ViewParts } from './repository-view.ts';
 import type { RepositoryName } from './upstreams.ts';
-import { blobFolders, digestsIn, edgedDigests, repositories, tagsOf } from './walk.ts';
+import { blobFolders, digestsIn, repositories, tagsOf } from './walk.ts';
 
 /** Reads of the store at once. */
 const READS = 16;
-/** Digests whose edges are looked at together. */
+/** Edges that are looked at together. */
 const TOGETHER = 256;
 
 export interface OciSweepParts extends ViewParts {
@@ -56,9 +67,9 @@ export class OciSweeper implements Sweeper {
       if (found) yield found;
       search.step();
     }
-    for await (const digests of inGroups(edgedDigests(store))) {
+    for await (const keys of inGroups(sweep.doubtfulEdges())) {
       search.signal.throwIfAborted();
-      const found = await sweep.edges(digests);
+      const found = await sweep.edges(keys);
       if (found) yield found;
     }
     search.step();
@@ -73,6 +84,8 @@ class OciSweep {
   /** Digests that are owned in some repository, and those that some repository loses its link to. */
   readonly #staying = new DigestFilter();
   readonly #going = new DigestFilter();
+  /** Edges that tags and manifests speak for, by a hash of their keys. */
+  readonly #true = new DigestFilter();
 
   constructor(parts: OciSweepParts, search: Search, pinned: Pinned) {
     this.#parts = parts;
@@ -88,7 +101,15 @@ class OciSweep {
     const look = (): Promise<RepositoryOrphans> => {
       const { now, graceMs } = this.#search;
       const pinned = this.#pinned;
-      return orphansIn(this.#parts, repository, { now, graceMs, marks: before, pinned });
+      return orphansIn(this.#parts, repository, {
+        now,
+        graceMs,
+        marks: before,
+        pinned,
+        owns: (edge) => {
+          this.#true.add(hashOf(edge));
+        },
+      });
     };
     const { orphans, owned, marks } = await look();
     if (!this.#search.dryRun) await this.#marks.write(hash, marks);
@@ -176,37 +197,58 @@ class OciSweep {
     return { digest, name, size: record?.size };
   }
 
-  /** Edges to digests that their repository has no link to. */
-  async edges(digests: readonly Digest[]): Promise<Orphans | undefined> {
-    const unlinked = digests.filter((digest) => !this.#staying.has(digest));
-    const look = async () =>
-      (await mapBounded(unlinked, READS, (digest) => this.#looseEdges(digest))).flat();
+  /** Edges that no tag and no manifest was met that speaks for. */
+  async *doubtfulEdges(): AsyncGenerator<string> {
+    const { store } = this.#parts;
+    for await (const key of store.listBelow?.(REFERENCES) ?? keysBelow(store, REFERENCES))
+      if (!this.#true.has(hashOf(key))) yield key;
+  }
+
+  /** Those of them that say what is not so: to what has no link there, or has another owner. */
+  async edges(keys: readonly string[]): Promise<Orphans | undefined> {
+    const look = async () => {
+      const views = viewsBy(this.#parts);
+      const looked = await mapBounded(keys, READS, (key) => this.#staleEdge(key, views));
+      return looked.filter((edge) => edge !== undefined);
+    };
+    const keysOf = (edges: readonly StoredEdge[]) => edges.map(({ key }) => key);
     const found = await look();
     if (found.length === 0) return undefined;
     return {
       found: { names: [], freedBytes: 0 },
-      scope: { keys: found, folders: [] },
-      plan: async () => ({ names: [], documents: [await look()], contents: [] }),
+      scope: { keys: keysOf(found), folders: [] },
+      plan: async () => {
+        const stale = await look();
+        const documents = [keysOf(stale)];
+        return { names: [], documents, contents: [], after: () => this.#restore(stale) };
+      },
     };
   }
 
-  async #looseEdges(digest: Digest): Promise<string[]> {
-    const { store } = this.#parts;
+  async #staleEdge(key: string, views: Views): Promise<StoredEdge | undefined> {
     const { now, graceMs } = this.#search;
-    const folder = referencesFolder(digest);
-    const loose: string[] = [];
-    for (const element of await store.list(folder)) {
-      const edge = parseElement(element);
-      if (edge === undefined) continue;
-      const document = await store.readDocument(`${folder}/${element}`);
-      if (document === undefined) continue;
-      const repository = edgeRepository(document, edge.hash);
-      if (repository === undefined) continue;
-      if (Math.abs(now - (edgeTime(document) ?? now)) < graceMs) continue;
-      const link = await store.readDocument(linkKey(repository, digest));
-      if (link === undefined) loose.push(`${folder}/${element}`);
+    const edge = await readEdge(this.#parts.store, key);
+    if (edge === undefined || Math.abs(now - (edge.time ?? now)) < graceMs) return undefined;
+    const { digest, owner } = edge;
+    const view = views(edge.repository);
+    if (!(await view.isLinked(digest))) return (await isSaid(view, edge)) ? undefined : edge;
+    if (owner.kind === 'use' || (await view.isTrue(owner, digest))) return undefined;
+    // else it may be all that tells since when nobody owns it
+    for (const other of await view.owners(digest)) {
+      if (other.kind === 'use' || sameOwner(other, owner)) continue;
+      if (await view.isTrue(other, digest)) return edge;
     }
-    return loose;
+    return undefined;
+  }
+
+  /** Those that came true while they went. */
+  async #restore(edges: readonly StoredEdge[]): Promise<void> {
+    const views = viewsBy(this.#parts);
+    await mapBounded(edges, READS, async (edge) => {
+      const { key, repository } = edge;
+      if (!(await isSaid(views(repository), edge))) return;
+      await this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
+    });
   }
 
   #isYoung(record: ContentRecord | undefined): boolean {
@@ -229,10 +271,52 @@ class OciSweep {
   }
 }
 
-async function* inGroups(digests: AsyncIterable<Digest>): AsyncGenerator<Digest[]> {
-  let group: Digest[] = [];
-  for await (const digest of digests) {
-    group.push(digest);
+type Views = (repository: RepositoryName) => RepositoryView;
+
+/** One a repository, so that each thing is looked at once. */
+function viewsBy(parts: ViewParts): Views {
+  const views = new Map<string, RepositoryView>();
+  return (repository) => {
+    const hash = repositoryHash(repository);
+    const view = views.get(hash) ?? new RepositoryView(parts, repository);
+    views.set(hash, view);
+    return view;
+  };
+}
+
+/** Whether a tag or manifest that can be read says so. */
+async function isSaid(view: RepositoryView, { owner, digest }: StoredEdge): Promise<boolean> {
+  if (owner.kind === 'use' || !(await view.isTrue(owner, digest))) return false;
+  return owner.kind === 'tag' || (await view.children(owner.digest)) !== undefined;
+}
+
+interface StoredEdge {
+  readonly key: string;
+  readonly digest: Digest;
+  readonly owner: Owner;
+  readonly repository: RepositoryName;
+  /** When it was written, milliseconds since the epoch. */
+  readonly time: number | undefined;
+}
+
+/** Undefined for what is gone, or cannot be read. */
+async function readEdge(store: Store, key: string): Promise<StoredEdge | undefined> {
+  const [algorithm = '', hex = '', ...rest] = key.slice(REFERENCES.length + 1).split('/');
+  const digest = parseDigest(`${algorithm}:${hex}`);
+  const edge = parseElement(rest.join('/'));
+  if (digest === undefined || edge === undefined) return undefined;
+  const document = await store.readDocument(key);
+  const repository = document && edgeRepository(document, edge.hash);
+  if (document === undefined || repository === undefined) return undefined;
+  return { key, digest, owner: edge.owner, repository, time: edgeTime(document) };
+}
+
+const hashOf = (key: string) => ({ hex: hash('sha256', key) });
+
+async function* inGroups(keys: AsyncIterable<string>): AsyncGenerator<string[]> {
+  let group: string[] = [];
+  for await (const key of keys) {
+    group.push(key);
     if (group.length < TOGETHER) continue;
     yield group;
     group = [];

@@ -1,5 +1,7 @@
 import type { Digest } from './digest.ts';
 
+type Hex = Pick<Digest, 'hex'>;
+
 const BYTES = 8 * 1024 * 1024;
 const LOOKS = 4;
 /** Hex digits of a digest that one bit is chosen by. */
@@ -12,12 +14,12 @@ const DIGITS = 8;
 export class DigestFilter {
   readonly #bits = new Uint8Array(BYTES);
 
-  add(digest: Digest): void {
+  add(digest: Hex): void {
     for (const bit of bitsOf(digest)) this.#bits[bit >>> 3] = this.#byte(bit) | (1 << (bit & 7));
   }
 
   /** False only for what was not added. */
-  has(digest: Digest): boolean {
+  has(digest: Hex): boolean {
     return bitsOf(digest).every((bit) => (this.#byte(bit) & (1 << (bit & 7))) !== 0);
   }
 
@@ -27,7 +29,7 @@ export class DigestFilter {
 }
 
 /** A digest is as good as random already. */
-const bitsOf = ({ hex }: Digest): number[] =>
+const bitsOf = ({ hex }: Hex): number[] =>
   Array.from(
     { length: LOOKS },
     (_, at) => parseInt(hex.slice(at * DIGITS, (at + 1) * DIGITS), 16) % (BYTES * 8),

@@ -45,9 +45,12 @@ export const failureKey = (repository: RepositoryName, digest: Digest): string =
 export const failuresFolder = (repository: RepositoryName): string =>
   `${repositoryKey(repository)}@oci/blobs`;
 
+/** A folder: all edges. */
+export const REFERENCES = 'oci/references';
+
 /** A folder: edges that lead to a digest, one an owner (edges.ts). */
 export const referencesFolder = ({ algorithm, hex }: Digest): string =>
-  `oci/references/${algorithm}/${hex}`;
+  `${REFERENCES}/${algorithm}/${hex}`;
 
 /** A folder: when orphans were seen first, one document a repository (orphan-marks.ts). */
 export const ORPHANS = 'oci/orphans';

@@ -6,7 +6,7 @@ import { decodeAnswer } from '../engine/answers.ts';
 import { mapBounded } from '../engine/bounded.ts';
 import type { Pinned } from '../engine/holdings.ts';
 import { digestText, type Digest } from './digest.ts';
-import { edgeKey, edgeTime, parseElement } from './edges.ts';
+import { edgeKey, edgeTime, parseElement, type Owner } from './edges.ts';
 import { linkKey, tagKey } from './keys.ts';
 import type { Marks } from './orphan-marks.ts';
 import { purgedName } from './purge-name.ts';
@@ -25,6 +25,8 @@ export interface OrphanRules {
   readonly marks: Marks;
   /** Names, as a purge has them. */
   readonly pinned: Pinned;
+  /** Told of each edge that says what is so: keys, whether they are there or not. */
+  readonly owns: (edge: string) => void;
 }
 
 export interface RepositoryOrphans {
@@ -109,16 +111,25 @@ class OrphanSearch {
     const targets = [...this.#tags.values()].flatMap((tag) =>
       tag === 'unreadable' ? [] : [tag.digest],
     );
+    for (const [name, tag] of this.#tags)
+      if (tag !== 'unreadable') this.#owns({ kind: 'tag', tag: name }, [tag.digest]);
     let manifests = this.#hold(targets);
     while (manifests.length > 0) {
-      const named = await mapBounded(manifests, READS, (digest) =>
-        storedManifest(this.#parts.store, digest),
-      );
-      this.#hold(named.flatMap((one) => one?.blobs ?? []).map(({ digest }) => digest));
-      manifests = this.#hold(
-        named.flatMap((one) => one?.manifests ?? []).map(({ digest }) => digest),
-      );
+      const named = await mapBounded(manifests, READS, async (digest) => {
+        const manifest = await storedManifest(this.#parts.store, digest);
+        const digestsOf = (of: 'blobs' | 'manifests') =>
+          (manifest?.[of] ?? []).map((one) => one.digest);
+        const [blobs, below] = [digestsOf('blobs'), digestsOf('manifests')];
+        this.#owns({ kind: 'manifest', digest }, [...blobs, ...below]);
+        return { blobs, below };
+      });
+      this.#hold(named.flatMap(({ blobs }) => blobs));
+      manifests = this.#hold(named.flatMap(({ below }) => below));
     }
+  }
+
+  #owns(owner: Owner, digests: readonly Digest[]): void {
+    for (const digest of digests) this.#rules.owns(edgeKey(digest, this.#view.hash, owner));
   }
 
   /** The result: those that were not held before. */
@@ -215,8 +226,12 @@ class OrphanSearch {
     const certain = [...this.#doubtful.values()].filter(({ isHeld }) => isHeld);
     let held = this.#hold(certain.map(({ digest }) => digest));
     do {
-      const named = await mapBounded(held, READS, (digest) => this.#view.children(digest));
-      held = this.#hold(named.flatMap((children) => [...(children?.values() ?? [])]));
+      const named = await mapBounded(held, READS, async (digest) => {
+        const children = [...((await this.#view.children(digest))?.values() ?? [])];
+        this.#owns({ kind: 'manifest', digest }, children);
+        return children;
+      });
+      held = this.#hold(named.flat());
       if (held.length > 0) continue;
       // what a held manifest names that cannot be read, edges tell
       const owned = await mapBounded(this.#left(), READS, async (one) =>

@@ -30,6 +30,7 @@ import {
   linkKey,
   LISTS,
   ORPHANS,
+  REFERENCES,
   referencesFolder,
   repositoryKey,
   tagKey,
@@ -56,7 +57,7 @@ export function ociVerifiable(store: Store): Verifiable {
     ],
     owners: [{ items: () => owners(store) }],
     async hasLostOwners() {
-      if ((await store.list('oci/references')).length > 0) return false;
+      if ((await store.list(REFERENCES)).length > 0) return false;
       for await (const repository of repositories(store)) {
         const first = await linkedDigests(store, repository).next();
         if (first.done !== true) return true;

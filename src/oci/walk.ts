@@ -4,7 +4,7 @@
 import { ALL_KEYS, type KeyRange } from '../engine/key-range.ts';
 import type { Store } from '../engine/ports.ts';
 import { parseDigest, type Digest } from './digest.ts';
-import { linksFolder, tagsFolder } from './keys.ts';
+import { linksFolder, REFERENCES, tagsFolder } from './keys.ts';
 import type { RepositoryName } from './upstreams.ts';
 
 type Lists = Pick<Store, 'list'>;
@@ -78,7 +78,6 @@ export async function* edgedDigests(store: Lists): AsyncGenerator<Digest> {
   }
 }
 
-const REFERENCES = 'oci/references';
 const REPOS = 'oci/repos';
 const BLOBS = 'oci/blobs';
 

@@ -55,6 +55,7 @@ export function withFormat(
       });
     }
   };
+  const listBelow = store.listBelow?.bind(store);
   return {
     ready,
     open: (key) => usable().then(() => store.open(key)),
@@ -66,6 +67,12 @@ export function withFormat(
     isSpoiled: (key) => usable().then(() => store.isSpoiled(key)),
     delete: (key) => usable().then(() => store.delete(key)),
     list: (folder) => usable().then(() => store.list(folder)),
+    ...(listBelow && {
+      async *listBelow(folder: string) {
+        await usable();
+        yield* listBelow(folder);
+      },
+    }),
     check: () => usable().then(() => store.check()),
   };
 }

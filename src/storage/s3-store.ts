@@ -139,13 +139,26 @@ export class S3Store implements Store {
 
   async list(folder: string): Promise<string[]> {
     const names: string[] = [];
+    for await (const page of this.#pages(folder, '/')) names.push(...page);
+    return names.filter((name) => name !== PROBE).sort();
+  }
+
+  /** A thousand a call. */
+  async *listBelow(folder: string): AsyncGenerator<string> {
+    for await (const names of this.#pages(folder, undefined))
+      // some servers list folders as such
+      for (const name of names) if (!name.endsWith('/')) yield `${folder}/${name}`;
+  }
+
+  async *#pages(folder: string, delimiter: '/' | undefined): AsyncGenerator<string[]> {
     let after: string | undefined;
     do {
-      const page = await this.#call('list', (signal) => this.#bucket.list(folder, after, signal));
-      names.push(...page.names.filter((name) => name !== PROBE));
+      const page = await this.#call('list', (signal) =>
+        this.#bucket.list(folder, { delimiter, after }, signal),
+      );
+      yield page.names;
       after = page.next;
     } while (after !== undefined);
-    return names.sort();
   }
 
   /** Reads an object, there or not: what fails is the server, the bucket or the right to it. */

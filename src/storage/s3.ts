@@ -137,11 +137,15 @@ export class S3Bucket {
     await this.#calls.send(new DeleteObjectCommand(this.#at(key)), { abortSignal });
   }
 
-  /** One page of what is below a folder key: full keys without the folder's own. */
-  async list(folder: string, after: string | undefined, abortSignal: AbortSignal) {
+  /** One page of what is below a folder key: full keys without the folder's own, up to the delimiter. */
+  async list(
+    folder: string,
+    { delimiter, after }: { delimiter: '/' | undefined; after: string | undefined },
+    abortSignal: AbortSignal,
+  ) {
     const { Bucket, Key } = this.#at(folder);
     const Prefix = Key === '' || Key.endsWith('/') ? Key : `${Key}/`;
-    const input = { Bucket, Prefix, Delimiter: '/', ContinuationToken: after };
+    const input = { Bucket, Prefix, Delimiter: delimiter, ContinuationToken: after };
     const page: ListObjectsV2CommandOutput = await this.#calls.send(
       new ListObjectsV2Command(input),
       { abortSignal },

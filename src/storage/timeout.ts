@@ -11,6 +11,7 @@ export interface StoreTimeouts {
 
 /** The same store, whose calls fail with LarderError `store_failed` when they make no progress. */
 export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store {
+  const listBelow = store.listBelow?.bind(store);
   const timely = <T>(run: Promise<T>) => inTime(run, call);
   return {
     async open(key) {
@@ -28,6 +29,7 @@ export function withTimeout(store: Store, { call, stash }: StoreTimeouts): Store
     isSpoiled: (key) => inTime(store.isSpoiled(key), stash),
     delete: (key) => timely(store.delete(key)),
     list: (folder) => timely(store.list(folder)),
+    ...(listBelow && { listBelow: (folder: string) => timelyChunks(listBelow(folder), call) }),
     check: () => timely(store.check()),
   };
 }
@@ -37,22 +39,24 @@ function timelyBody(body: Body, ms: number): Body {
   if (body.bytes) return body;
   return {
     size: body.size,
-    async *read(start, end, signal) {
-      const chunks = body.read(start, end, signal)[Symbol.asyncIterator]();
-      try {
-        for (;;) {
-          const next = await inTime(chunks.next(), ms);
-          if (next.done) return;
-          yield next.value;
-        }
-      } finally {
-        void chunks.return?.();
-      }
-    },
+    read: (start, end, signal) => timelyChunks(body.read(start, end, signal), ms),
     close: () => {
       body.close();
     },
   };
+}
+
+async function* timelyChunks<T>(iterable: AsyncIterable<T>, ms: number): AsyncGenerator<T> {
+  const chunks = iterable[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = await inTime(chunks.next(), ms);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    void chunks.return?.();
+  }
 }
 
 function inTime<T>(run: Promise<T>, ms: number): Promise<T> {

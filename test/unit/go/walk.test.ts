@@ -20,7 +20,7 @@ test('modules are met whatever lies below them, with their files', async () => {
   await keep('example.com/A', 'v1.1.0-RC1', 'mod');
   await keep('example.com/A/b/v2', 'v2.0.0', 'mod');
   await store.writeDocument('go/example.com/!a/@v/list', Buffer.from('v1.0.0\n'));
-  // a module of which only an answer is left
+  // a module of which only its list is left
   await store.writeDocument('go/example.com/c/@v/list', Buffer.from(''));
   const met = await Array.fromAsync(modules(store));
   expect(
@@ -31,5 +31,6 @@ test('modules are met whatever lies below them, with their files', async () => {
   ).toEqual([
     ['example.com/A', ['v1.0.0.info', 'v1.0.0.mod', 'v1.0.0.zip', 'v1.1.0-RC1.mod']],
     ['example.com/A/b/v2', ['v2.0.0.mod']],
+    ['example.com/c', []],
   ]);
 });

@@ -308,3 +308,20 @@ describe('a pin', () => {
     expect((await collect()).count).toBe(alone(old, fresh).length);
   });
 });
+
+test('an edge of a tag that moved away goes, where another tag leads still, once its grace is over', async () => {
+  const edge = (tag: string, node: Node) =>
+    edgeKey(node.digest, repositoryHash(repositoryOf(A)), { kind: 'tag', tag });
+  const isThere = (tag: string, node: Node) => held.store.documents.has(edge(tag, node));
+  await held.pull(A, 'one', old);
+  await held.pull(A, 'two', old);
+  await held.pull(A, 'one', fresh);
+  expect([isThere('one', old), isThere('two', old)]).toEqual([true, true]);
+  await held.collect();
+  expect(isThere('one', old)).toBe(true);
+  held.ahead += 2 * HOUR;
+  await collect();
+  expect([isThere('one', old), isThere('two', old)]).toEqual([false, true]);
+  expect(isThere('one', fresh)).toBe(true);
+  expect(held.stored(...allOf(old)).length).toBe(allOf(old).length);
+});
