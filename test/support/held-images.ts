@@ -121,7 +121,7 @@ export class HeldImages {
     const key = tagKey(repositoryOf(repository), tag);
     await answers.keep(key, confirmed({ bytes, source: 'test' }, undefined, this.now()));
     this.links.tagged(repositoryOf(repository), digest, tag);
-    await settled();
+    await this.links.settled();
   }
 
   /** By digest: from the store, where it is there, else by a fill. */
@@ -138,7 +138,7 @@ export class HeldImages {
       const manifest = mediaType === undefined ? undefined : parseManifest(bytes, mediaType);
       this.links.filled(of, digest, manifest && childrenOf(manifest));
     }
-    await settled();
+    await this.links.settled();
   }
 
   /** An image by its tag with all that it names, or by its digest where no tag is given. */

@@ -29,7 +29,7 @@ export interface Artifact {
 }
 
 /** The folder of the bucket that it is all in. */
-const PREFIX = 'larder';
+export const PREFIX = 'larder';
 
 export class Cluster {
   readonly upstream: Upstream;
