@@ -1,11 +1,18 @@
-// What it costs to look after a large store: `larder verify` over 100,000 pieces of content on files, sound ones, then with a
-// bit flipped in one of a hundred, then with no edges left.
+// What it costs to look after a large store of files: `larder verify` over 100,000 pieces of content, sound ones, then with a
+// bit flipped in one of a hundred, then with no edges left; collections of it, with nothing to take and with everything; a
+// purge of one image of 100 layers among 14,000. And what references cost when a manifest is stored, in calls of the store.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
+import { Answers } from '../src/engine/answers.ts';
+import { parseDigest } from '../src/oci/digest.ts';
+import { Links } from '../src/oci/links.ts';
+import { parseManifest } from '../src/oci/manifest.ts';
+import { childrenOf } from '../src/oci/repository-view.ts';
 import { FileStore } from '../src/storage/file.ts';
 import { keepImage, keepModule, seeded, type Kept } from '../test/support/filled-store.ts';
+import { imageManifest } from '../test/support/images.ts';
 import { count, fixed, mebibytes, progress, table } from './support/figures.ts';
 import { timeVerb } from './support/verb.ts';
 
@@ -34,13 +41,8 @@ export async function benchLife(dir: string): Promise<string> {
   const rows: string[][] = [];
   const measure = async (what: string, ...args: string[]): Promise<Verified> => {
     progress(what);
-    const timed = await timeVerb(['verify', ...args], {
-      LARDER_STORAGE_DIR: dir,
-      LARDER_GO_UPSTREAM: 'off',
-      LARDER_GO_SUMDB: 'off',
-    });
-    const { seconds, peakBytes } = timed;
-    const result = timed.result as Verified;
+    const { result: said, seconds, peakBytes } = await larder(dir, ['verify', ...args]);
+    const result = said as Verified;
     const { checked, corrupt, edgesRestored } = result;
     rows.push([
       what,
@@ -64,10 +66,107 @@ export async function benchLife(dir: string): Promise<string> {
     );
   await rm(path.join(dir, 'oci/references'), { recursive: true });
   await measure('no edges left, restored', '--repair');
-  return table(
+  const verified = table(
     ['larder verify', 'checked', 'seconds', 'a second', 'wrong', 'edges restored', 'memory'],
     rows,
   );
+  return [verified, await purgeAndCollect(dir, store), await storeCalls(store)].join('\n\n');
+}
+
+async function purgeAndCollect(dir: string, store: FileStore): Promise<string> {
+  const rows: string[][] = [];
+  const measure = async (what: string, ...args: string[]) => {
+    progress(what);
+    const { result, seconds, peakBytes } = await larder(dir, args);
+    const { count: collected, freedBytes, purged } = result as Freed;
+    const names = collected ?? purged?.length ?? 0;
+    const rate = names > 1000 ? count(names / seconds) : '';
+    rows.push([
+      what,
+      count(names),
+      mebibytes(freedBytes),
+      fixed(seconds, 2),
+      rate,
+      mebibytes(peakBytes),
+    ]);
+  };
+  const repository = { upstream: { name: 'registry.test' }, path: 'team/large' };
+  const layers = Array.from({ length: 100 }, (_, n) => `layer ${String(n)} `.repeat(LAYER / 10));
+  await keepImage(store, repository, 'v1', layers);
+  await measure('purge of an image of 100 layers', 'purge', 'oci:registry.test/team/large:v1');
+  await measure('the same, not there', 'purge', 'oci:registry.test/team/large:v1');
+  await measure('collection, nothing to take', 'collect');
+  // whoever has a link and an edge of a tag that is gone is an orphan, and its bytes with it
+  for (let i = 0; i < IMAGES; i++)
+    await rm(path.join(dir, `oci/repos/registry.test/team/app${String(i)}/_tags`), {
+      recursive: true,
+    });
+  await measure('collection, every image an orphan', 'collect');
+  return table(['the command line', 'names', 'freed', 'seconds', 'names a second', 'memory'], rows);
+}
+
+interface Freed {
+  readonly count?: number;
+  readonly purged?: readonly string[];
+  readonly freedBytes: number;
+}
+
+/** An image of ten layers as its manifest and blobs come in by a tag: what of the calls is for links and edges. */
+async function storeCalls(files: FileStore): Promise<string> {
+  const repository = { upstream: { name: 'registry.test' }, path: 'team/counted' };
+  const layers = Array.from({ length: 10 }, (_, n) => `counted ${String(n)}`);
+  const made = imageManifest({ layers });
+  const rows: string[][] = [];
+  const { store, calls } = counted(files);
+  const failed = ({ error }: { error: unknown }) => {
+    throw new Error('a link was not written', { cause: error });
+  };
+  const listener = { storeFailed: failed };
+  const links = new Links({ store, answers: new Answers(store), listener });
+  const measure = async (what: string, run: () => void) => {
+    calls.length = 0;
+    run();
+    await links.settled();
+    const of = (kind: RegExp) => count(calls.filter((call) => kind.test(call)).length);
+    const kinds = [/^writeDocument .*_links/, /^writeDocument oci\/references/];
+    rows.push([what, ...[...kinds, /^(readDocument|record|open) /, /^list /].map(of)]);
+  };
+  const digestOf = (text: string) => {
+    const digest = parseDigest(text);
+    if (digest === undefined) throw new Error(`${text} is no digest`);
+    return digest;
+  };
+  const manifest = digestOf(made.digest);
+  await measure('the manifest, by its tag', () => {
+    links.tagged(repository, manifest, 'v1');
+    const { bytes, mediaType } = made;
+    links.filled(repository, manifest, childrenOf(parseManifest(bytes, mediaType)));
+  });
+  await measure('its config and ten layers', () => {
+    for (const { digest } of [made.config, ...made.layers])
+      links.filled(repository, digestOf(digest), undefined);
+  });
+  await measure('all of it again', () => {
+    links.tagged(repository, manifest, 'v1');
+    links.read(repository, manifest);
+  });
+  return table(['calls of the store', 'links', 'edges', 'reads', 'lists'], rows);
+}
+
+/** The same store, which writes down what it is asked for, as `operation key`. */
+function counted(files: FileStore): { readonly store: FileStore; readonly calls: string[] } {
+  const calls: string[] = [];
+  const store = new Proxy(files, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]): unknown => {
+        calls.push(`${String(name)} ${String(args[0])}`);
+        return Reflect.apply(member, target, args);
+      };
+    },
+  });
+  return { store, calls };
 }
 
 async function fill(store: FileStore): Promise<Kept[]> {
@@ -97,3 +196,13 @@ function flipSome(dir: string, kept: readonly Kept[]): Kept[] {
   }
   return chosen;
 }
+
+/** Runs a verb on the store to its end. */
+const larder = (dir: string, args: readonly string[]) =>
+  timeVerb(args, {
+    LARDER_STORAGE_DIR: dir,
+    LARDER_GO_UPSTREAM: 'off',
+    LARDER_GO_SUMDB: 'off',
+    LARDER_ORPHAN_GRACE: '0s',
+    LARDER_LOG_LEVEL: 'silent',
+  });

@@ -1,7 +1,7 @@
 // The life of what is stored on real S3 servers: one that creates objects on conditions, one that refuses to, one that
 // ignores the condition (issue 7, behaviours 1, 2, 4 and 5).
 
-import { ListObjectsV2Command, PutObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
+import { PutObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { killContract } from '../contract/kills.ts';
 import { Body } from '../support/body.ts';
@@ -12,7 +12,7 @@ import { imageIndex } from '../support/images.ts';
 import { pullAll } from '../support/mirror.ts';
 import { ADMIN, purge } from '../support/purges.ts';
 import { startRedis } from '../support/redis.ts';
-import { Cluster, PREFIX } from '../support/replicas.ts';
+import { bytesIn, Cluster, PREFIX } from '../support/replicas.ts';
 import { expectBytes, outcomeOf, whenStored } from '../support/replies.ts';
 import {
   bucketOn,
@@ -26,24 +26,6 @@ import {
 const MIB = 1024 * 1024;
 /** Tags are asked for every time, and what nobody owns goes at once. */
 const AT_ONCE = { ...ADMIN, LARDER_TAG_TTL: '0s', LARDER_ORPHAN_GRACE: '0s' };
-
-/** Bytes of content in the bucket. */
-async function bytesIn({ client }: S3Server, bucket: string): Promise<number> {
-  let bytes = 0;
-  let after: string | undefined;
-  do {
-    const page = await client.send(
-      new ListObjectsV2Command({
-        Bucket: bucket,
-        Prefix: `${PREFIX}/oci/blobs/`,
-        ContinuationToken: after,
-      }),
-    );
-    for (const { Size = 0 } of page.Contents ?? []) bytes += Size;
-    after = page.NextContinuationToken;
-  } while (after !== undefined);
-  return bytes;
-}
 
 describe.for([
   ["Ceph's gateway", cephServer, 5],

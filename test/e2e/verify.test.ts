@@ -4,6 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
+import { runJob } from '../support/collections.ts';
 import { request } from '../support/http.ts';
 import { runLarder, startLarderProcess, type Run, type Settings } from '../support/larder.ts';
 import { startMirror, stored } from '../support/mirror.ts';
@@ -166,6 +167,48 @@ describe('larder verify', () => {
     for (const verb of ['verify', 'migrate'])
       expect(await runLarder([verb, '--help'])).toMatchObject({ code: 0, stderr: '' });
   });
+});
+
+test('clients read while a server verifies: small content is never wrong, and none that was looked at', async () => {
+  const upstream = await startUpstream();
+  const larder = await startLarderProcess({ env: { ...ADMIN, LARDER_GO_UPSTREAM: upstream.url } });
+  const files = Array.from({ length: 40 }, (_, i) => {
+    const noise = i % 2 === 0 ? 1000 : 200_000;
+    const made = upstream.add(`example.com/m${String(i)}`, 'v1.0.0', { noise });
+    return { path: filePath(made, 'zip'), body: made.zip, isSmall: noise === 1000 };
+  });
+  for (const { path: of } of files) await whenStored(larder.base, of);
+  const flipped = files.slice(0, 12);
+  for (const { path: of } of flipped) flip(path.join(larder.storageDir, `go${of}`));
+  const wrong: { isSmall: boolean; wasChecked: boolean }[] = [];
+  const progress = { isChecked: false, isOver: false, reads: 0 };
+  const read = async () => {
+    while (!progress.isOver) {
+      for (const { path: of, body, isSmall } of files) {
+        const wasChecked = progress.isChecked;
+        const reply = await request(larder.base, of);
+        progress.reads++;
+        const isRight = reply.status === 200 && reply.complete && reply.sha256 === body.sha256;
+        if (!isRight) wrong.push({ isSmall, wasChecked });
+      }
+    }
+  };
+  const readers = Array.from({ length: 8 }, read);
+  const found = await runJob(larder.base, 'verify', { repair: true });
+  progress.isChecked = true;
+  const before = progress.reads;
+  await eventually('they have read on', () => progress.reads > before + 8 * files.length);
+  progress.isOver = true;
+  await Promise.all(readers);
+  expect(wrong.filter(({ isSmall, wasChecked }) => isSmall || wasChecked)).toEqual([]);
+  const names = flipped.map(({ path: of }) => of.replace(/^\/(.*)\/@v\/(.*)\.zip$/, 'go:$1@$2'));
+  const corrupt = found['corrupt'] as readonly string[];
+  // what a reader has found first came anew
+  for (const name of corrupt) expect(names).toContain(name);
+  const large = names.filter((_, i) => flipped[i]?.isSmall === false);
+  expect(corrupt).toEqual(expect.arrayContaining(large));
+  for (const { path: of } of files) await whenStored(larder.base, of);
+  expect(await runJob(larder.base, 'verify')).toMatchObject({ corrupt: [] });
 });
 
 describe('larder migrate', () => {

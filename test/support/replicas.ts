@@ -1,5 +1,6 @@
 // Larders that are to behave as one: on one bucket and one Redis, before the same upstreams, each with a spool of its own.
 
+import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { expect } from 'vitest';
 import { auditBucket } from './bucket-audit.ts';
 import { Body } from './body.ts';
@@ -116,6 +117,25 @@ export class Cluster {
     expect(problems, problems.join('\n')).toEqual([]);
     return keys;
   }
+}
+
+/** Bytes of content in the bucket. */
+export async function bytesIn({ client: s3 }: S3Server, bucket: string): Promise<number> {
+  let bytes = 0;
+  let after: string | undefined;
+  do {
+    const page = await s3.send(
+      new ListObjectsV2Command({
+        Bucket: bucket,
+        Prefix: `${PREFIX}/`,
+        ContinuationToken: after,
+      }),
+    );
+    for (const { Key = '', Size = 0 } of page.Contents ?? [])
+      if (/\/oci\/blobs\/|\/go\/.*\.(info|mod|zip)$/.test(Key)) bytes += Size;
+    after = page.NextContinuationToken;
+  } while (after !== undefined);
+  return bytes;
 }
 
 const asked = (origin: FaultServer, path: string) => ({
