@@ -1,6 +1,6 @@
 // What a collection finds of images. First repository by repository: links that nobody owns there, with the edges that lead
-// to them. Then all bytes: those that no repository has a link to any more. Last edges that say what is not so any more: of a
-// tag that moved away, or that a killed purge left behind.
+// to them, and edges that are missing. Then all bytes: those that no repository has a link to any more. Last edges that say
+// what is not so any more: of a tag that moved away, or that a killed purge left behind.
 
 import { hash } from 'node:crypto';
 import { mapBounded } from '../engine/bounded.ts';
@@ -55,6 +55,7 @@ export class OciSweeper implements Sweeper {
     const sweep = new OciSweep(this.#parts, search, await this.#parts.pinned());
     const folders = await blobFolders(store);
     search.expect(folders.length + 2);
+    await sweep.learnEdges();
     for await (const repository of repositories(store)) {
       search.signal.throwIfAborted();
       const found = await sweep.links(repository);
@@ -86,6 +87,8 @@ class OciSweep {
   readonly #going = new DigestFilter();
   /** Edges that tags and manifests speak for, by a hash of their keys. */
   readonly #true = new DigestFilter();
+  /** Edges that were there at the start, likewise. */
+  readonly #there = new DigestFilter();
 
   constructor(parts: OciSweepParts, search: Search, pinned: Pinned) {
     this.#parts = parts;
@@ -94,10 +97,24 @@ class OciSweep {
     this.#marks = new OrphanMarks(parts.store);
   }
 
+  /** Which edges there are. */
+  async learnEdges(): Promise<void> {
+    for await (const key of this.#edges()) {
+      this.#search.signal.throwIfAborted();
+      this.#there.add(hashOf(key));
+    }
+  }
+
+  #edges(): AsyncIterable<string> {
+    const { store } = this.#parts;
+    return store.listBelow?.(REFERENCES) ?? keysBelow(store, REFERENCES);
+  }
+
   /** Links of a repository that nobody owns. */
   async links(repository: RepositoryName): Promise<Orphans | undefined> {
     const hash = repositoryHash(repository);
     const before = await this.#marks.read(hash);
+    const missing = new Set<string>();
     const look = (): Promise<RepositoryOrphans> => {
       const { now, graceMs } = this.#search;
       const pinned = this.#pinned;
@@ -107,12 +124,17 @@ class OciSweep {
         marks: before,
         pinned,
         owns: (edge) => {
-          this.#true.add(hashOf(edge));
+          const hashed = hashOf(edge);
+          this.#true.add(hashed);
+          if (!this.#there.has(hashed)) missing.add(edge);
         },
       });
     };
     const { orphans, owned, marks } = await look();
-    if (!this.#search.dryRun) await this.#marks.write(hash, marks);
+    if (!this.#search.dryRun) {
+      await this.#marks.write(hash, marks);
+      await this.#writeMissing(repository, missing);
+    }
     for (const digest of owned) this.#staying.add(digest);
     if (orphans.length === 0) return undefined;
     for (const digest of orphans) this.#going.add(digest);
@@ -135,6 +157,16 @@ class OciSweep {
         };
       },
     };
+  }
+
+  /** Edges that a purge at the same time, or a kill, kept from being written. */
+  async #writeMissing(repository: RepositoryName, keys: ReadonlySet<string>): Promise<void> {
+    const { store } = this.#parts;
+    const edges = [...keys].flatMap((key) => parseEdgeKey(key) ?? []);
+    await mapBounded(edges, READS, async (edge) => {
+      if ((await store.readDocument(edge.key)) === undefined)
+        await this.#restore([{ ...edge, repository }]);
+    });
   }
 
   /** For a tag that came back to what has just lost its link. */
@@ -199,9 +231,7 @@ class OciSweep {
 
   /** Edges that no tag and no manifest was met that speaks for. */
   async *doubtfulEdges(): AsyncGenerator<string> {
-    const { store } = this.#parts;
-    for await (const key of store.listBelow?.(REFERENCES) ?? keysBelow(store, REFERENCES))
-      if (!this.#true.has(hashOf(key))) yield key;
+    for await (const key of this.#edges()) if (!this.#true.has(hashOf(key))) yield key;
   }
 
   /** Those of them that say what is not so: to what has no link there, or has another owner. */
@@ -233,21 +263,26 @@ class OciSweep {
     const view = views(edge.repository);
     if (!(await view.isLinked(digest))) return (await isSaid(view, edge)) ? undefined : edge;
     if (owner.kind === 'use' || (await view.isTrue(owner, digest))) return undefined;
-    // else it may be all that tells since when nobody owns it
+    // else it may be all that tells since when nobody owns it; a use holds what no tag has led to since
+    const isMoved = owner.kind === 'tag' && (await view.target(owner.tag)) !== undefined;
     for (const other of await view.owners(digest)) {
-      if (other.kind === 'use' || sameOwner(other, owner)) continue;
+      if (sameOwner(other, owner) || (other.kind === 'use' && isMoved)) continue;
       if (await view.isTrue(other, digest)) return edge;
     }
     return undefined;
   }
 
-  /** Those that came true while they went. */
-  async #restore(edges: readonly StoredEdge[]): Promise<void> {
+  /** Those that are so, as it is known now: some came true while they went. */
+  async #restore(edges: readonly Edge[]): Promise<void> {
+    const { store } = this.#parts;
     const views = viewsBy(this.#parts);
     await mapBounded(edges, READS, async (edge) => {
       const { key, repository } = edge;
       if (!(await isSaid(views(repository), edge))) return;
-      await this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
+      await store.writeDocument(key, edgeDocument(repository, new Date()));
+      // a purge may have been faster
+      if (!(await isSaid(new RepositoryView(this.#parts, repository), edge)))
+        await store.delete(key);
     });
   }
 
@@ -285,30 +320,39 @@ function viewsBy(parts: ViewParts): Views {
 }
 
 /** Whether a tag or manifest that can be read says so. */
-async function isSaid(view: RepositoryView, { owner, digest }: StoredEdge): Promise<boolean> {
+async function isSaid(view: RepositoryView, { owner, digest }: Edge): Promise<boolean> {
   if (owner.kind === 'use' || !(await view.isTrue(owner, digest))) return false;
   return owner.kind === 'tag' || (await view.children(owner.digest)) !== undefined;
 }
 
-interface StoredEdge {
+interface Edge {
   readonly key: string;
   readonly digest: Digest;
   readonly owner: Owner;
   readonly repository: RepositoryName;
+}
+
+interface StoredEdge extends Edge {
   /** When it was written, milliseconds since the epoch. */
   readonly time: number | undefined;
 }
 
 /** Undefined for what is gone, or cannot be read. */
 async function readEdge(store: Store, key: string): Promise<StoredEdge | undefined> {
-  const [algorithm = '', hex = '', ...rest] = key.slice(REFERENCES.length + 1).split('/');
-  const digest = parseDigest(`${algorithm}:${hex}`);
-  const edge = parseElement(rest.join('/'));
-  if (digest === undefined || edge === undefined) return undefined;
+  const edge = parseEdgeKey(key);
+  if (edge === undefined) return undefined;
   const document = await store.readDocument(key);
   const repository = document && edgeRepository(document, edge.hash);
   if (document === undefined || repository === undefined) return undefined;
-  return { key, digest, owner: edge.owner, repository, time: edgeTime(document) };
+  return { ...edge, repository, time: edgeTime(document) };
+}
+
+/** Undefined for what this version does not write. */
+function parseEdgeKey(key: string) {
+  const [algorithm = '', hex = '', ...rest] = key.slice(REFERENCES.length + 1).split('/');
+  const digest = parseDigest(`${algorithm}:${hex}`);
+  const edge = parseElement(rest.join('/'));
+  return digest && edge && { key, digest, ...edge };
 }
 
 const hashOf = (key: string) => ({ hex: hash('sha256', key) });
