@@ -9,6 +9,7 @@ export PATH="$PWD/node_modules/.bin:$PATH" # as npm has it: the Node that npm ci
 . scripts/debian.sh
 . scripts/image/engine.sh
 . scripts/image/bases.sh
+. scripts/image/build.sh
 bash scripts/install-tools.sh test
 bash scripts/install-servers.sh
 bash scripts/install-docker.sh .cache/clients/debian
@@ -25,16 +26,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 start_engine "$dir/engine"
-make_bases .cache/image "$registry"
-arguments=(--network host
-  --build-arg "NODE_IMAGE=$registry/node:26" --build-arg "NODE_DIGEST=$node_digest"
-  --build-arg "GO_IMAGE=$registry/go:1" --build-arg "GO_DIGEST=$go_digest"
-  --build-arg "VERSION=$(node -p 'require("./package.json").version')"
-  --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || true)"
-  --build-arg "CREATED=$(date -u +%FT%TZ)")
-for target in slim vcs; do
-  docker build --quiet "${arguments[@]}" --target "$target" -t "larder:$target" . >/dev/null
-done
+build_images .cache/image
 size() { echo $(($(docker image inspect --format '{{.Size}}' "$1") / 1000000)); }
 printf '%s MB  %s\n' "$(size "$registry/debian")" 'the Debian below' "$(size "$registry/node:26")" 'with Node.js and npm, the base' \
   "$(size larder:slim)" 'larder' "$(size larder:vcs)" 'larder:vcs'

@@ -2,8 +2,8 @@
 # up.sh PROGRAMS DIR: starts a node of Kubernetes, a cluster of its own, from what build.sh brought to PROGRAMS, and says when
 # it is ready. It keeps everything in DIR, which is new or empty; down.sh DIR ends it.
 # It lives in network, mount and process namespaces of its own, from which nothing outside can be reached: no port, mount or
-# setting of the machine changes, and several can run at once. The node is 10.244.0.1, pods are 10.244.0.0/24, services
-# 10.96.0.0/16; there is no cluster DNS. In DIR:
+# setting of the machine changes, and several can run at once. The node is 10.244.0.1, where pods reach what listens on its
+# loopback too; pods are 10.244.0.0/24, services 10.96.0.0/16; there is no cluster DNS. In DIR:
 #   beside CMD…  runs CMD in the network of the node with its KUBECONFIG, else as here: kubectl, servers, tests
 #   inside CMD…  runs CMD in all namespaces of the node: ctr
 #   etc/certs.d  containerd's hosts.toml files, read at each pull
@@ -64,7 +64,10 @@ make_network() {
     ip address add 10.244.0.1/24 dev pods
     ip link set pods up
     ip route add default dev pods
-    echo 1 >/proc/sys/net/ipv4/ip_forward'
+    echo 1 >/proc/sys/net/ipv4/ip_forward
+    echo 1 >/proc/sys/net/ipv4/conf/pods/route_localnet
+    iptables --table nat --append PREROUTING --in-interface pods --destination 10.244.0.1 --protocol tcp \
+      --jump DNAT --to-destination 127.0.0.1'
 }
 
 # script NAME COMMAND: DIR/NAME, which runs its arguments by COMMAND.

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { Balancer } from '../support/balancer.ts';
 import { request } from '../support/http.ts';
 import type { RunningLarder } from '../support/larder.ts';
+import { Load } from '../support/load.ts';
 import { startRedis } from '../support/redis.ts';
 import {
   Cluster,
@@ -40,22 +41,11 @@ test('a rolling restart of three under 200 pulls of blobs and zips: none fails',
     cluster.zip(MIB),
   ]).flat();
 
-  const outcomes = new Map<string, number>();
-  let pulls = 0;
-  let rolled = false;
-  const pull = async (): Promise<void> => {
-    while (pulls < PULLS || !rolled) {
-      const { path, body } = artifacts[pulls++ % artifacts.length] ?? cluster.blob(0);
-      const reply = await request(balancer.base, path, { keepBody: false, timeoutMs: 100_000 });
-      for (const [what, count] of Object.entries(tally([reply], body)))
-        outcomes.set(what, (outcomes.get(what) ?? 0) + count);
-    }
-  };
-  const pullers = Array.from({ length: AT_ONCE }, pull);
+  const load = new Load(balancer.base, (n) => artifacts[n % artifacts.length] ?? cluster.blob(0), {
+    atOnce: AT_ONCE,
+  });
   for (const old of larders) await replaced(old);
-  rolled = true;
-  await Promise.all(pullers);
-  expect(Object.fromEntries(outcomes)).toEqual({ right: pulls });
+  expect(await load.stop(PULLS)).toEqual({ right: load.pulls });
   expect(await leases(cluster)).toEqual([]);
   await cluster.audit();
 

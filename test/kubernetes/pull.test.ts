@@ -7,6 +7,7 @@ import { kubernetesNode } from '../support/kubernetes.ts';
 import { startLarderProcess } from '../support/larder.ts';
 import { pushMultiArch, thisArchitecture, type MultiArchImage } from '../support/real-images.ts';
 import { debianRegistry, startRealRegistry } from '../support/real-registry.ts';
+import { readmeBlock } from '../support/readme.ts';
 import { atEnd, tempDir } from '../support/tmp.ts';
 
 /** As people write them in a pod: the first one is Docker Hub's. */
@@ -35,7 +36,7 @@ describe('pods of images of two upstreams', async () => {
   };
 
   test('become ready, and run what was pushed', async () => {
-    node.useMirror(new URL(larder.base).host);
+    node.useHosts(hostsToml(new URL(larder.base).host));
     expect(await node.start(IMAGES)).toEqual(expected);
   });
 
@@ -52,7 +53,7 @@ describe('pods of images of two upstreams', async () => {
   describe('that the node has forgotten, with the registry stopped and Larder started again', () => {
     beforeAll(async () => {
       await node.forget([hub, ghcr].flatMap(digestsOf));
-      node.useMirror(await hostWithout(registry, larder, env));
+      node.useHosts(hostsToml(await hostWithout(registry, larder, env)));
     });
 
     test('become ready, and run what was pushed', async () => {
@@ -60,6 +61,10 @@ describe('pods of images of two upstreams', async () => {
     });
   });
 });
+
+/** As README.md has it. */
+const hostsToml = (host: string) =>
+  readmeBlock('/etc/containerd/certs.d/_default/hosts.toml', host);
 
 /** What one pull of an image by tag takes. */
 function requestsFor(image: MultiArchImage, path: string, tag: string): string[] {

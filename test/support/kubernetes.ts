@@ -1,12 +1,11 @@
 // The node of Kubernetes that scripts/kubernetes/test.sh starts. The tests run in its network, so that what they start on
 // loopback is there for its containerd too, and nothing else in the world is.
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { run } from '../../bench/support/processes.ts';
 import { PAYLOAD } from './real-images.ts';
-import { readmeBlock } from './readme.ts';
-import { eventually, filesBelow } from './tmp.ts';
+import { atEnd, eventually, filesBelow } from './tmp.ts';
 
 /** What a container is that runs in a pod. */
 export interface RunningImage {
@@ -17,8 +16,15 @@ export interface RunningImage {
 }
 
 export interface KubernetesNode {
-  /** Points its containerd to a Larder, by its host and port, as README.md says. */
-  useMirror(host: string): void;
+  /** Folder of its containerd's hosts.toml files, and its path as the node itself sees it. */
+  readonly certs: { readonly here: string; readonly there: string };
+  /** Runs a command beside it: with its network, kubectl and cluster. Resolves to its output, rejects with its complaint. */
+  beside(...command: readonly string[]): Promise<string>;
+  kubectl(...args: readonly string[]): Promise<string>;
+  /** Makes objects, or changes them. */
+  apply(...objects: readonly object[]): Promise<void>;
+  /** Has its containerd look there first for images of every registry, until the end of the test or file. `toml`: hosts.toml. */
+  useHosts(toml: string): void;
   /** Starts a pod for each image, named as its key, and resolves when all are ready. Rejects with what became of them. */
   start(images: Readonly<Record<string, string>>): Promise<Readonly<Record<string, RunningImage>>>;
   /**
@@ -32,9 +38,10 @@ export interface KubernetesNode {
 export async function kubernetesNode(): Promise<KubernetesNode> {
   const dir = process.env['LARDER_TEST_NODE'];
   if (dir === undefined) {
-    throw new Error('These tests run beside a node of Kubernetes: npm run test:kubernetes.');
+    throw new Error('These tests run beside a node of Kubernetes: npm run test:k8s.');
   }
-  const kubectl = (...args: string[]) => run(join(dir, 'beside'), ['kubectl', ...args]);
+  const beside = (...command: readonly string[]) => run(join(dir, 'beside'), command);
+  const kubectl = (...args: readonly string[]) => beside('kubectl', ...args);
   const ctr = (...args: string[]) => run(join(dir, 'inside'), ['ctr', '-n', 'k8s.io', ...args]);
   const images = async () => (await ctr('images', 'list', '--quiet')).trim().split('\n');
   const atFirst = new Set(await images());
@@ -51,25 +58,39 @@ export async function kubernetesNode(): Promise<KubernetesNode> {
     return { imageId, log };
   };
 
+  const apply = async (...items: readonly object[]) => {
+    const manifest = join(dir, 'objects.json');
+    writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+    await kubectl('apply', '--filename', manifest);
+  };
+  const certs = { here: join(dir, 'etc/certs.d'), there: '/run/node/etc/certs.d' };
+
   return {
-    useMirror(host) {
-      const file = join(dir, 'etc/certs.d/_default/hosts.toml');
+    certs,
+    beside,
+    kubectl,
+    apply,
+
+    useHosts(toml) {
+      const file = join(certs.here, '_default/hosts.toml');
       mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, readmeBlock('/etc/containerd/certs.d/_default/hosts.toml', host));
+      writeFileSync(file, toml);
+      atEnd(() => {
+        rmSync(dirname(file), { recursive: true, force: true });
+      });
     },
 
     async start(wanted) {
-      const manifest = join(dir, 'pods.json');
-      const items = Object.entries(wanted).map(([name, image]) => podOf(name, image));
-      writeFileSync(manifest, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-      await kubectl('apply', '--filename', manifest);
+      const names = Object.keys(wanted);
+      await apply(...Object.entries(wanted).map(([name, image]) => podOf(name, image)));
       try {
-        await kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s');
+        const pods = names.map((name) => `pod/${name}`);
+        await kubectl('wait', '--for=condition=Ready', ...pods, '--timeout=120s');
       } catch (cause) {
         const events = await kubectl('events', '--types=Warning');
         throw new Error(`The pods did not become ready:\n${events}`, { cause });
       }
-      const pods = Object.keys(wanted).map(async (name) => [name, await running(name)] as const);
+      const pods = names.map(async (name) => [name, await running(name)] as const);
       return Object.fromEntries(await Promise.all(pods));
     },
 

@@ -36,8 +36,9 @@ export class Cluster {
   readonly upstream: Upstream;
   readonly registry: Registry;
   readonly bucket: string;
+  /** What all replicas have alike. */
+  readonly settings: Settings;
   readonly #server: S3Server;
-  readonly #settings: Settings;
   readonly #goFiles = new Map<string, string>();
   #made = 0;
 
@@ -50,7 +51,7 @@ export class Cluster {
     this.#server = server;
     this.bucket = bucket;
     [this.upstream, this.registry] = upstreams;
-    this.#settings = {
+    this.settings = {
       LARDER_STORAGE: 's3',
       LARDER_S3_BUCKET: bucket,
       LARDER_S3_PREFIX: PREFIX,
@@ -75,7 +76,7 @@ export class Cluster {
 
   /** One replica; `env` beside the settings that all share, or in their place. */
   start(env: Settings = {}): Promise<RunningLarder> {
-    return startLarderProcess({ env: { ...this.#settings, ...env } });
+    return startLarderProcess({ env: { ...this.settings, ...env } });
   }
 
   async startThree(env?: Settings): Promise<Three> {
