@@ -2,8 +2,10 @@
 
 import type { Server, ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+
+import { allSent } from './unsent.ts';
 
 /** How long connections may be silent once no request is in flight: whoever has just connected will ask something. */
 const silenceMs = 1000;
@@ -82,19 +84,22 @@ const closed = (connection: Socket): Promise<void> =>
 
 /**
  * Stops servers gently: requests in flight get `timeoutMs` to finish, and new ones are accepted meanwhile, so that a load
- * balancer can see that they are not ready. Resolves when the ports are free; true if nothing had to be cut off.
+ * balancer can see that they are not ready. Resolves when the ports are free and clients have what was written for them; true
+ * if nothing had to be cut off.
  */
 export async function drainServers(
   servers: readonly Server[],
   traffic: Traffic,
   timeoutMs: number,
 ): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
   const finished = await traffic.drain(timeoutMs);
   for (const server of servers) {
     server.close();
     server.closeAllConnections();
   }
-  return finished;
+  return (await allSent(ports, end - performance.now())) && finished;
 }
 
 async function inTime(done: Promise<unknown>, timeoutMs: number): Promise<boolean> {

@@ -57,6 +57,24 @@ describe('stopping', () => {
     await stop;
   });
 
+  test('is done when clients have what the system still had to send', async () => {
+    // more than a client holds that reads nothing, and less than that and what the server's system takes besides
+    const size = 512 * 1024;
+    const { go, next } = manualPlane();
+    const { base, server, logged } = await serve({ go });
+    const reply = await slowly(base, '/go/x', async () => {
+      (await next()).end(Buffer.alloc(size));
+    });
+    await logged({ path: '/go/x', status: 200 });
+    const order: string[] = [];
+    const stop = server.stop().then(() => order.push('stopped'));
+    await expect.poll(() => ask(base, '/healthz').catch(String)).toMatch(/ECONNREFUSED/);
+    order.push('read');
+    expect(await received(reply)).toBe(size);
+    await stop;
+    expect(order).toEqual(['read', 'stopped']);
+  });
+
   test('who has connected and not asked yet is still answered', async () => {
     const { go, next } = manualPlane();
     const { base, server, port } = await serve({ go });
