@@ -57,15 +57,9 @@ export class Release {
     await release.#settled();
     release.#before = new Set(await release.#objects());
     release.notes = await release.#install('install');
-    release.base = `http://${await release.clusterIp()}:3000`;
+    const address = ['--output', 'jsonpath={.spec.clusterIP}'];
+    release.base = `http://${await release.#kubectl('get', 'service', 'larder', ...address)}:3000`;
     return release;
-  }
-
-  /** The address of the Service, by the very command that the notes name. */
-  async clusterIp(): Promise<string> {
-    const command = /kubectl .* get service .*clusterIP\}'$/m.exec(this.notes)?.[0];
-    if (command === undefined) throw new Error(`The notes name no Service:\n${this.notes}`);
-    return this.#node.beside('sh', '-c', command);
   }
 
   /** `hosts.toml`, as the notes have it. */
@@ -166,9 +160,12 @@ export class Release {
       .sort();
   }
 
-  /** The name of the Service becomes its address: nothing looks up names of the cluster here. */
+  /** The name of the Service becomes its address, by the command of the notes: nothing looks up names of the cluster here. */
   async #byAddress(text: string): Promise<string> {
-    return text.replace(`larder.${this.#namespace}.svc`, await this.clusterIp());
+    const command = /kubectl .* get service .*clusterIP\}'$/m.exec(this.notes)?.[0];
+    if (command === undefined) throw new Error(`The notes name no Service:\n${this.notes}`);
+    const address = await this.#node.beside('sh', '-c', command);
+    return text.replace(`larder.${this.#namespace}.svc`, address);
   }
 
   #kubectl(...args: string[]): Promise<string> {
