@@ -2,13 +2,17 @@
 // ends, so that a lock never outlives its holder; and it is seen from every container that has the folder on this machine.
 
 import { randomUUID } from 'node:crypto';
-import { link, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, open, unlink, type FileHandle } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 const NAME = '.lock';
-/** Somebody may take away the same leftover meanwhile. */
-const TRIES = 5;
+/** Held while a leftover is taken away. */
+const SWEEP = `${NAME}.sweep`;
+/** While another one takes a leftover away, which takes it no time. */
+const TRIES = 50;
+const PAUSE_MS = 20;
 
 export interface FolderLock {
   /** To be called when nothing uses the folder any more. */
@@ -60,22 +64,35 @@ async function takeName(folder: string, reach: Reach, own: string): Promise<bool
       if (codeOf(error) !== 'EEXIST') throw error;
     }
     if (await answers(reach.at(NAME))) return false;
-    await removeLeftover(folder, reach);
+    await removeLeftover(folder, reach, own);
   }
   return false;
 }
 
-/** Of a process that was killed. Another one may have taken the name since. */
-async function removeLeftover(folder: string, reach: Reach): Promise<void> {
-  const aside = `${NAME}.${randomUUID()}`;
+/**
+ * Of a process that was killed. By one at a time, who looks again: of two, the slower one would take away what the faster one
+ * has put there in its place.
+ */
+async function removeLeftover(folder: string, reach: Reach, own: string): Promise<void> {
+  const sweep = path.join(folder, SWEEP);
   try {
-    await rename(path.join(folder, NAME), path.join(folder, aside));
+    await link(path.join(folder, own), sweep);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw error;
+    if (codeOf(error) !== 'EEXIST') throw error;
+    // of one that was killed just there
+    if (!(await answers(reach.at(SWEEP)))) await unlink(sweep).catch(unlessGone);
+    await setTimeout(PAUSE_MS);
+    return;
   }
-  if (await answers(reach.at(aside))) await link(path.join(folder, aside), path.join(folder, NAME));
-  await unlink(path.join(folder, aside));
+  try {
+    if (!(await answers(reach.at(NAME)))) await unlink(path.join(folder, NAME)).catch(unlessGone);
+  } finally {
+    await unlink(sweep);
+  }
+}
+
+function unlessGone(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
 }
 
 /** The addresses of sockets are short: on Linux a folder is reached by its handle, however long its path is. */
