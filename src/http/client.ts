@@ -118,8 +118,9 @@ export class UpstreamClient {
     const tries = request.stream === undefined ? most : 1;
     if (offline !== undefined) throw new LarderError('not_cached', `not asked: ${offline}`);
     const patience = request.patience ?? this.patience(request);
+    let response: UpstreamResponse | undefined;
     try {
-      return await attempt({
+      response = await attempt({
         timing: this.#timing,
         patience,
         tries,
@@ -131,11 +132,12 @@ export class UpstreamClient {
           body.dump({ limit: MAX_REFUSAL }).catch(() => undefined); // it only costs the connection
         },
       });
+      return response;
     } catch (error) {
       if (error instanceof LarderError || patience.signal.aborted) throw error;
       throw unreachable(request.url, error);
     } finally {
-      if (request.patience === undefined) patience.end();
+      if (request.patience === undefined) patience.end(response?.body);
     }
   }
 

@@ -1,5 +1,6 @@
 // How long one thing that is wanted may take until its first byte: everything that is sent for it together, tokens too.
 
+import type { Readable } from 'node:stream';
 import { orAborted } from './deadline.ts';
 import type { Timing } from './timing.ts';
 
@@ -19,7 +20,9 @@ export class Patience {
   /** Until when limits may be waited for, on the clock of `timing`. */
   readonly rateUntil: number;
   readonly #timing: Timing;
-  readonly #deadline = new AbortController();
+  readonly #own = new AbortController();
+  readonly #unlink: () => void;
+  #isOver = false;
   readonly #late: () => Error;
   /** Whose clocks stand still whenever this one's does. */
   readonly #followers = new Set<Patience>();
@@ -36,14 +39,20 @@ export class Patience {
     this.#late = late;
     this.#leftMs = firstByteMs;
     this.rateUntil = timing.now() + rateWaitMs;
-    const own = this.#deadline.signal;
-    this.signal = signal === undefined ? own : AbortSignal.any([own, signal]);
+    this.signal = this.#own.signal;
+    // AbortSignal.any would do, and costs the garbage collector more than all the rest of a small request
+    const aborted = () => {
+      this.#own.abort(signal?.reason);
+    };
+    this.#unlink = () => signal?.removeEventListener('abort', aborted);
+    signal?.addEventListener('abort', aborted);
+    if (signal?.aborted) aborted();
     this.#run();
   }
 
   /** Whether the signal has aborted because it took too long. */
   get isOver(): boolean {
-    return this.#deadline.signal.aborted;
+    return this.#isOver;
   }
 
   /** How long limits may still be waited for, milliseconds. */
@@ -51,9 +60,12 @@ export class Patience {
     return Math.max(0, this.rateUntil - this.#timing.now());
   }
 
-  end(): void {
+  /** `body`: of an answer that is still read; it is tied to the signal that was given until it is closed. */
+  end(body?: Readable): void {
     this.#hasEnded = true;
     this.#callOff?.();
+    if (body === undefined || body.closed) this.#unlink();
+    else body.once('close', this.#unlink);
   }
 
   /** Its clock stands still while this runs. */
@@ -92,7 +104,9 @@ export class Patience {
     if (this.#hasEnded) return;
     this.#since = this.#timing.now();
     this.#callOff = this.#timing.after(Math.max(0, this.#leftMs), () => {
-      this.#deadline.abort(this.#late());
+      if (this.signal.aborted) return;
+      this.#isOver = true;
+      this.#own.abort(this.#late());
     });
   }
 }

@@ -17,6 +17,7 @@ export function toldLimit(
 }
 
 function numberOf(value: string | string[] | undefined): number | undefined {
+  if (value === undefined) return undefined;
   const text = Array.isArray(value) ? value[0] : value;
   const [, digits] = /^\s*(\d{1,15})\s*(?:[;,]|$)/.exec(text ?? '') ?? [];
   return digits === undefined ? undefined : Number(digits);

@@ -271,10 +271,12 @@ export class RegistryFetcher {
     run: (bounded: UpstreamRequest, patience: Patience) => Promise<UpstreamResponse>,
   ): Promise<UpstreamResponse> {
     const patience = this.#client.patience(request);
+    let response: UpstreamResponse | undefined;
     try {
-      return await run({ ...request, patience }, patience);
+      response = await run({ ...request, patience }, patience);
+      return response;
     } finally {
-      patience.end();
+      patience.end(response?.body);
     }
   }
 
