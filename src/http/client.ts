@@ -124,10 +124,9 @@ export class UpstreamClient {
         timing: this.#timing,
         patience,
         tries,
+        isRepeatable: request.stream === undefined,
         once: (triesLeft) => this.#follow(request, patience, triesLeft),
-        // what flows past once cannot be asked for again
-        waitMs: ({ url, headers }) =>
-          request.stream ? Infinity : Math.max(holdMs(headers), this.#host(url).waitMs()),
+        waitMs: ({ url, headers }) => Math.max(holdMs(headers), this.#host(url).waitMs()),
         discard: ({ body }) => {
           body.dump({ limit: MAX_REFUSAL }).catch(() => undefined); // it only costs the connection
         },
@@ -242,8 +241,10 @@ export class UpstreamClient {
       report(0);
       // what is tried again has not failed yet
       const goesOn = triesLeft > 0 && mayTryAgain(error);
+      // whoever gives the body breaks it off
+      const isOfBody = error instanceof LarderError;
       if (patience.isOver) pass.failed('it was silent for too long');
-      else if (signal.aborted || this.#isClosed || goesOn) pass.left();
+      else if (signal.aborted || this.#isClosed || goesOn || isOfBody) pass.left();
       else pass.failed(reasonOf(error));
       throw error;
     }

@@ -15,6 +15,8 @@ export interface Attempts<R> {
   readonly timing: Timing;
   readonly patience: Patience;
   readonly tries: number;
+  /** Whether it can be sent again after a 429. */
+  readonly isRepeatable: boolean;
   /** Sends it. Throws what broke before an answer was there. `triesLeft`: after this one. */
   readonly once: (triesLeft: number) => Promise<R>;
   /** How long whoever said 429 is not to be asked, milliseconds. */
@@ -31,6 +33,7 @@ export async function attempt<R extends { readonly status: number }>({
   timing,
   patience,
   tries,
+  isRepeatable,
   once,
   waitMs,
   discard,
@@ -46,7 +49,7 @@ export async function attempt<R extends { readonly status: number }>({
     if (response?.status === 429) {
       // from the answer on, so that the host sees them a second apart however long the way there was
       const ms = Math.max(SPACING_MS, waitMs(response));
-      if (timing.now() + ms > rateUntil) return response;
+      if (!isRepeatable || timing.now() + ms > rateUntil) return response;
       discard(response);
       await patience.standStill(wait(timing, ms, signal));
       wasRefused = true;

@@ -60,6 +60,7 @@ export function limitedHost(
         timing,
         patience,
         tries: 3,
+        isRepeatable: true,
         once: (triesLeft) => once(patience, triesLeft),
         waitMs: () => host.waitMs(),
         discard: () => undefined,
