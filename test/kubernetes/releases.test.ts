@@ -10,11 +10,12 @@ import { Load } from '../support/load.ts';
 import { filePath } from '../support/modules.ts';
 import { Neighbours } from '../support/neighbours.ts';
 import { Release, type Values } from '../support/release.ts';
-import type { Cluster } from '../support/replicas.ts';
+import { heldHerd, repliesOf, tally, type Cluster } from '../support/replicas.ts';
 import { eventually } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 const PULLS = 200;
+const HELD = 12;
 
 const neighbours = await Neighbours.start();
 const { node, image, redis } = neighbours;
@@ -126,29 +127,38 @@ describe.for(cases)('$name-values.yaml: $what', ({ name, values, settings, volum
           (n % 8 > 0 ? cluster.blob(4 * MIB) : cluster.zip(MIB)),
         { atOnce: 12, bytesPerSecond: 2 * MIB },
       );
-      await release.upgrade((values) => ({ ...values, replicaCount: 3 }));
+      // so that what is held below may be silent, and last
+      const patient = withSettings({ LARDER_STALL_TIMEOUT: '5m', LARDER_DRAIN_TIMEOUT: '4m' });
+      await release.upgrade((values) => ({ ...patient(values), replicaCount: 3 }));
       await eventually('there are three', async () => (await release.pods()).length === 3);
-      const pods = await release.pods();
-      const logs = pods.map((pod) => release.log(pod));
+      const logs = (await release.pods()).map((pod) => release.log(pod));
       const before = load.pulls;
-      do await release.restart();
-      while (load.pulls - before < PULLS);
+      const held = cluster.blob(4 * MIB);
+      const { gate, own } = await heldHerd(release, held, { count: HELD, holdAfter: MIB });
+      const restarted = release.restart();
+      const signals = async () =>
+        (await release.log()).filter(({ signal }) => signal === 'SIGTERM');
+      await eventually('all three stop', async () => (await signals()).length === 3, 240_000);
+      gate.open();
+      expect(tally(await repliesOf(own), held.body)).toEqual({ right: HELD });
+      await restarted;
+      while (load.pulls - before < PULLS) await release.restart();
       const meanwhile = load.pulls - before;
       expect(await load.stop(0)).toEqual({ right: load.pulls });
       console.log(`${String(load.pulls)} pulls, ${String(meanwhile)} of them during restarts`);
 
-      const told = await Promise.all(logs);
-      const afterSignal = told.map((log) =>
-        log.slice(log.findIndex(({ signal }) => signal === 'SIGTERM') + 1),
+      // what the three told from the signal on: the bodies that were under way are finished, then it is the end
+      const told = (await Promise.all(logs)).map((log) =>
+        log.slice(log.findIndex(({ signal }) => signal === 'SIGTERM')),
       );
-      for (const log of afterSignal) {
-        expect(log.length).toBeGreaterThan(0);
-        expect(log.filter(({ aborted }) => aborted === true)).toEqual([]);
+      for (const log of told) {
+        expect(log.at(0)).toMatchObject({ signal: 'SIGTERM' });
         expect(log.at(-1)).toMatchObject({ msg: 'stopped' });
+        expect(log.filter(({ aborted }) => aborted === true)).toEqual([]);
       }
-      const bodies = afterSignal.flat().filter(({ bytes }) => Number(bytes) >= MIB);
-      expect(bodies.length).toBeGreaterThan(0);
-      expect(new Set(bodies.map(({ status }) => status))).toEqual(new Set([200]));
+      const bodies = told.flat().filter(({ path }) => path === held.path);
+      const whole = { status: 200, bytes: held.body.size };
+      expect(bodies).toMatchObject(Array.from({ length: HELD }, () => whole));
       const leases = () => redis.command('KEYS', `${cluster.bucket}:*:lease`);
       await expect.poll(leases, { timeout: 60_000 }).toEqual([]);
       await cluster.audit();

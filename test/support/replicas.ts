@@ -145,7 +145,11 @@ const asked = (origin: FaultServer, path: string) => ({
 });
 
 /** So many clients at once, over the replicas in turn. */
-export function herd(larders: readonly RunningLarder[], path: string, count: number): Client[] {
+export function herd(
+  larders: readonly Pick<RunningLarder, 'base'>[],
+  path: string,
+  count: number,
+): Client[] {
   return Array.from({ length: count }, (_, i) => {
     const { base = '' } = larders[i % larders.length] ?? {};
     return client(base, path);
@@ -154,7 +158,7 @@ export function herd(larders: readonly RunningLarder[], path: string, count: num
 
 /** Clients of one replica that have its first bytes, while the upstream holds after so many until the gate opens. */
 export async function heldHerd(
-  leader: RunningLarder,
+  leader: Pick<RunningLarder, 'base'>,
   { origin, path }: Artifact,
   { count, holdAfter }: { readonly count: number; readonly holdAfter: number },
 ): Promise<{ readonly gate: Gate; readonly own: Client[] }> {
