@@ -241,7 +241,7 @@ export class UpstreamClient {
       report(0);
       // what is tried again has not failed yet
       const goesOn = triesLeft > 0 && mayTryAgain(error);
-      // whoever gives the body breaks it off
+      // whoever gives the body that is sent breaks it off
       const isOfBody = error instanceof LarderError;
       if (patience.isOver) pass.failed('it was silent for too long');
       else if (signal.aborted || this.#isClosed || goesOn || isOfBody) pass.left();

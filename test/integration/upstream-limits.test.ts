@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { RedisBuckets } from '../../src/coordination/redis-buckets.ts';
 import { parseRedisUrl } from '../../src/coordination/redis-url.ts';
 import { RedisService } from '../../src/coordination/redis.ts';
+import { LarderError } from '../../src/engine/errors.ts';
 import { readAll } from '../../src/http/download.ts';
 import type { Rate } from '../../src/http/token-bucket.ts';
 import { recorder } from '../support/engine.ts';
@@ -146,6 +147,23 @@ describe('a host that is silent or away', () => {
     for (let count = 0; count < 5; count++) await expect(ask()).rejects.toThrow();
     await eventually('it answers', async () => (await ask()).status === 200);
     expect((await ask()).status).toBe(200);
+  });
+
+  test('a body that its giver breaks off counts for nothing', async () => {
+    const { client, events } = upstreamClient();
+    const { url } = await origin(ok);
+    const broken = new LarderError('upstream_failed', 'the source breaks off');
+    async function* body() {
+      yield Buffer.from('the first part');
+      await Promise.resolve();
+      throw broken;
+    }
+    for (let count = 0; count < 8; count++) {
+      const stream = body();
+      await expect(client.send(request(url, { method: 'PUT', stream }))).rejects.toBe(broken);
+    }
+    expect(events.filter(({ name }) => name === 'upstreamDown')).toEqual([]);
+    expect((await client.send(request(url))).status).toBe(200);
   });
 
   test('whoever leaves by itself counts for nothing', async () => {
