@@ -1,5 +1,5 @@
 // What it costs to look after a large store of files: `larder verify` over 100,000 pieces of content, sound ones, then with a
-// bit flipped in one of a hundred, then with no edges left; collections of it, with nothing to take and with everything; a
+// bit flipped in one of a hundred, then with no edges left; collections of it, with nothing to take and with a thousand images; a
 // purge of one image of 100 layers among 14,000. And what references cost when a manifest is stored, in calls of the store.
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -20,6 +20,8 @@ const MODULES = 2500;
 const VERSIONS = 4;
 const IMAGES = 14_000;
 const LAYERS = 4;
+/** Images that a collection is to take. */
+const ORPHANS = 1000;
 /** Bytes of each of them. */
 const LAYER = 20_000;
 
@@ -96,12 +98,12 @@ async function purgeAndCollect(dir: string, store: FileStore): Promise<string> {
   await measure('purge of an image of 100 layers', 'purge', 'oci:registry.test/team/large:v1');
   await measure('the same, not there', 'purge', 'oci:registry.test/team/large:v1');
   await measure('collection, nothing to take', 'collect');
-  // whoever has a link and an edge of a tag that is gone is an orphan, and its bytes with it
-  for (let i = 0; i < IMAGES; i++)
-    await rm(path.join(dir, `oci/repos/registry.test/team/app${String(i)}/_tags`), {
-      recursive: true,
-    });
-  await measure('collection, every image an orphan', 'collect');
+  // all of them name the same config, whose owners are looked through for each
+  for (let i = 0; i < ORPHANS; i++) {
+    const tags = `oci/repos/registry.test/team/app${String(i)}/_tags`;
+    await rm(path.join(dir, tags), { recursive: true });
+  }
+  await measure(`collection, ${count(ORPHANS)} images without a tag`, 'collect');
   return table(['the command line', 'names', 'freed', 'seconds', 'names a second', 'memory'], rows);
 }
 
