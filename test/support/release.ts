@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { chartDir, tools } from './chart.ts';
+import { request } from './http.ts';
 import type { KubernetesNode } from './kubernetes.ts';
 import { atEnd, eventually, tempDir } from './tmp.ts';
 
@@ -59,6 +60,7 @@ export class Release {
     release.notes = await release.#install('install');
     const address = ['--output', 'jsonpath={.spec.clusterIP}'];
     release.base = `http://${await release.#kubectl('get', 'service', 'larder', ...address)}:3000`;
+    await release.#answers();
     return release;
   }
 
@@ -80,6 +82,7 @@ export class Release {
   async upgrade(change: (values: Values) => Values): Promise<void> {
     this.#values = change(this.#values);
     await this.#install('upgrade');
+    await this.#answers();
   }
 
   /** `helm test`. Resolves to what its pod said, rejects when it failed. */
@@ -135,6 +138,12 @@ export class Release {
       const names = this.#files.map((file) => basename(file)).join(' ');
       throw new Error(`helm ${verb} ${names} failed:\n${states}${events}${logs}`, { cause });
     }
+  }
+
+  /** The node learns where a Service leads to a moment after its pods are ready. */
+  async #answers(): Promise<void> {
+    const answered = async () => (await request(this.base, '/healthz')).status === 200;
+    await eventually('the Service leads to a pod', answered);
   }
 
   /** What every namespace gets by itself is there. */
