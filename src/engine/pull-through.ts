@@ -135,7 +135,8 @@ export class PullThrough {
     if (stored) return stored;
     if (fromStoreAlone(ask)) throw notCached(ask);
     const known = await request.knownSize?.();
-    if (known !== undefined) return { outcome: 'hit', body: headBody(known), record: undefined };
+    // no hit: whoever waits for one waits for what is stored
+    if (known !== undefined) return { outcome: 'miss', body: headBody(known), record: undefined };
     this.#failures.check(failureKey);
     const asking = async (overtaken: AbortSignal) => {
       try {
