@@ -45,11 +45,10 @@ export async function kubernetesNode(): Promise<KubernetesNode> {
   const ctr = (...args: string[]) => run(join(dir, 'inside'), ['ctr', '-n', 'k8s.io', ...args]);
   const images = async () => (await ctr('images', 'list', '--quiet')).trim().split('\n');
   const atFirst = new Set(await images());
-  /** How many files of containerd, unpacked ones too, have such an end. */
-  const kept = (end: string) =>
-    filesBelow(join(dir, 'lib/containerd')).filter((file) => file.endsWith(end)).length;
-  const unpacked = `/${PAYLOAD}`;
-  const unpackedAtFirst = kept(unpacked);
+  const files = () => filesBelow(join(dir, 'lib/containerd'));
+  const unpacked = (all: readonly string[]) =>
+    all.filter((file) => file.endsWith(`/${PAYLOAD}`)).length;
+  const unpackedAtFirst = unpacked(files());
 
   const running = async (pod: string): Promise<RunningImage> => {
     const path = 'jsonpath={.status.containerStatuses[0].imageID}';
@@ -98,12 +97,15 @@ export async function kubernetesNode(): Promise<KubernetesNode> {
     },
 
     async forget(digests) {
-      const keeps = () => [
-        ...digests.filter((digest) => kept(digest.replace('sha256:', '/')) > 0),
-        ...(kept(unpacked) > unpackedAtFirst ? [unpacked] : []),
-      ];
-      if (keeps().length <= digests.length)
-        throw new Error(`containerd kept nothing but ${keeps().join(', ')}.`);
+      const keeps = () => {
+        const all = files();
+        const has = (digest: string) =>
+          all.some((file) => file.endsWith(digest.replace('sha256:', '/')));
+        return [...digests.filter(has), ...(unpacked(all) > unpackedAtFirst ? [PAYLOAD] : [])];
+      };
+      const kept = keeps();
+      if (kept.length <= digests.length)
+        throw new Error(`containerd kept nothing but ${kept.join(', ')}.`);
       await kubectl('delete', 'pod', '--all', '--timeout=120s');
       const late = (await images()).filter((name) => !atFirst.has(name));
       await ctr('images', 'rm', '--sync', ...late);

@@ -142,6 +142,7 @@ export class Release {
 
   /** The node learns where a Service leads to a moment after its pods are ready. */
   async #answers(): Promise<void> {
+    if ((await this.pods()).length === 0) return;
     const answered = async () => (await request(this.base, '/healthz')).status === 200;
     await eventually('the Service leads to a pod', answered);
   }

@@ -1,6 +1,6 @@
 // Things a test makes and must not leave behind, and waiting for what happens by itself.
 
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, type Dirent } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -72,13 +72,19 @@ export function tempDir(): string {
   return dir;
 }
 
-/** Paths of the files below a folder, ascending; none when the folder is not there. */
+/** Paths of the files below a folder, ascending; none when the folder is not there. What goes meanwhile is not among them. */
 export function filesBelow(dir: string): string[] {
+  const found = entriesOf(dir).flatMap((entry) => {
+    const path = join(dir, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() ? [path] : [];
+  });
+  return found.sort();
+}
+
+function entriesOf(dir: string): Dirent[] {
   try {
-    return readdirSync(dir, { withFileTypes: true, recursive: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(entry.parentPath, entry.name))
-      .sort();
+    return readdirSync(dir, { withFileTypes: true });
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
     throw error;
