@@ -77,6 +77,34 @@ test('found, missing, refused, failing, malformed, not listed: a line each, in t
   expect(plain.stdout).toBe(`r0.test/app:1 ${digest}\nr0.test/app:2 null\n`);
 });
 
+test('a registry that is asked too often is waited for: every name is answered, or has failed when its time is over', async () => {
+  const { registry, image, env } = await registryWithImage();
+  const tags = Array.from({ length: 20 }, (_, i) => `t${String(i)}`);
+  for (const tag of tags) registry.addManifest('app', tag, image.bytes, image.mediaType);
+  const mended = registry.fault(/manifests/, {
+    status: 429,
+    headers: { 'retry-after': '1' },
+    times: 3,
+  });
+  const names = tags.map((tag) => `r0.test/app:${tag}`);
+  const all = await lookup(env, names, '--json');
+  expect([all.code, jsonOf(all.stdout).map(({ digest }) => digest)]).toEqual([
+    0,
+    tags.map(() => image.digest),
+  ]);
+  mended();
+  registry.fault(/manifests/, { status: 429 });
+  registry.clearLog();
+  const none = await lookup(env, names, '--json', '--timeout', '2500ms');
+  expect([none.code, jsonOf(none.stdout).map(({ error }) => typeof error)]).toEqual([
+    1,
+    tags.map(() => 'string'),
+  ]);
+  const asked = new Map<string, number>();
+  for (const { path } of registry.log) asked.set(path, (asked.get(path) ?? 0) + 1);
+  expect(Math.max(...asked.values())).toBeLessThanOrEqual(3);
+});
+
 test('a name is asked for once, however often it comes and however it is written; missing and failing ones too', async () => {
   const { registry, env } = await registryWithImage();
   registry.fault(/broken/, { status: 400 });
