@@ -29,6 +29,21 @@ start_engine() {
   return 1
 }
 
+# own_engine: starts them in a fresh folder, dir, which goes with them however the script ends.
+own_engine() {
+  dir=$(mktemp -d)
+  trap tidy_up EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  start_engine "$dir/engine"
+}
+
+tidy_up() {
+  trap '' INT TERM HUP
+  stop_engine
+  rm -rf "$dir"
+}
+
 # stop_engine: ends both and removes what they kept.
 stop_engine() {
   local pid

@@ -15,17 +15,7 @@ bash scripts/install-servers.sh
 bash scripts/install-docker.sh .cache/clients/debian
 export PATH="$PWD/.cache/clients/debian/usr/bin:$PWD/.cache/clients/debian/usr/sbin:$PATH"
 
-dir=$(mktemp -d)
-tidy_up() {
-  trap '' INT TERM HUP
-  stop_engine
-  rm -rf "$dir"
-}
-trap tidy_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-start_engine "$dir/engine"
+own_engine
 build_images .cache/image
 size() { echo $(($(docker image inspect --format '{{.Size}}' "$1") / 1000000)); }
 printf '%s MB  %s\n' "$(size "$registry/debian")" 'the Debian below' "$(size "$registry/node:26")" 'with Node.js and npm, the base' \

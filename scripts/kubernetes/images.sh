@@ -19,17 +19,7 @@ echo 'building the images'
 bash scripts/install-docker.sh .cache/clients/debian
 export PATH="$PWD/.cache/clients/debian/usr/bin:$PWD/.cache/clients/debian/usr/sbin:$PATH"
 
-dir=$(mktemp -d)
-tidy_up() {
-  trap '' INT TERM HUP
-  stop_engine
-  rm -rf "$dir"
-}
-trap tidy_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-start_engine "$dir/engine"
+own_engine
 build_images .cache/image
 version=$(node -p 'require("./package.json").version')
 docker tag larder:slim "$registry/larder/larder:$version"

@@ -1,5 +1,5 @@
-// The port of whatever Go modules come from. Implementations: fetch-proxy, fetch-vcs, fetch-directory; which address means
-// which is chosen in app/go-fetchers.ts. All of them pass test/contract/fetcher.ts.
+// The port of whatever Go modules come from. Implementations: fetch-proxy, fetch-vcs, fetch-directory, of which
+// app/go-fetchers.ts chooses by the address, and fetch-athens, for imports alone. All of them pass test/contract/fetcher.ts.
 
 import type { Fetched } from '../engine/ports.ts';
 import type { GoFileName } from './names.ts';

@@ -113,7 +113,7 @@ describe(
       };
       await Promise.all(Array.from({ length: 8 }, client));
       // eight clients, of whose transfers each is one unit at most, and what came while evictions ran
-      expect(largest).toBeLessThan(LIMIT + 4 * 8 * 400 * KIB);
+      expect(largest).toBeLessThan(LIMIT + 2 * 8 * 400 * KIB);
       await eventually('the limit is reached', async () => {
         const { bytes } = await admin<Stats>(larder, 'stats');
         return bytes !== null && bytes <= LIMIT && bytes === bytesHeld(larder.storageDir);

@@ -102,7 +102,9 @@ function spawnLarder(
     child.on('error', reject);
     child.on('close', (code, signal) => {
       running.delete(started);
-      resolve({ code, signal });
+      // how Docker tells of a signal
+      const killed = imageOfRun !== undefined && code === KILLED;
+      resolve(killed ? { code: null, signal: 'SIGKILL' } : { code, signal });
     });
   });
   return { ...started, ended, stdout: () => stdout, stderr: () => stderr };
@@ -202,7 +204,7 @@ export async function startLarderProcess({
     kill('SIGKILL');
     const { code } = await ended;
     // a test may not have noticed that its server is gone
-    if (code !== null && code !== 0 && code !== KILLED) {
+    if (code !== null && code !== 0) {
       throw new Error(`Larder ended with code ${String(code)} during the tests:\n${stderr()}`);
     }
   });
