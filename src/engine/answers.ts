@@ -58,10 +58,17 @@ export class Answers {
     }
   }
 
-  /** Keeps an answer. Throws LarderError `store_failed`; memory has it all the same. */
-  async keep(key: string, answer: Answer): Promise<Answer> {
+  /**
+   * Keeps an answer; in the store not before `references` are there. Throws LarderError `store_failed`; memory has it all
+   * the same.
+   */
+  async keep(
+    key: string,
+    answer: Answer,
+    references?: () => Promise<void> | undefined,
+  ): Promise<Answer> {
     this.#memory.set(key, answer);
-    const write = this.#store.writeDocument(key, encode(answer));
+    const write = this.#write(key, answer, references);
     const entry = { key, done: write.catch(() => undefined) };
     this.#writes.add(entry);
     try {
@@ -70,6 +77,15 @@ export class Answers {
     } finally {
       this.#writes.delete(entry);
     }
+  }
+
+  async #write(
+    key: string,
+    answer: Answer,
+    references?: () => Promise<void> | undefined,
+  ): Promise<void> {
+    await references?.();
+    await this.#store.writeDocument(key, encode(answer));
   }
 
   /** Moves the clock of a failing check on. Throws as `keep` does. */

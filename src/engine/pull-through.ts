@@ -50,6 +50,8 @@ export interface AnswerRequest {
   readonly freshness: Freshness;
   /** Asks the upstream. Throws LarderError. */
   fetch(signal: AbortSignal): Promise<AnswerBytes>;
+  /** Writes what refers to what the answer names; it is kept after that. Throws LarderError `store_failed`. */
+  references?(bytes: Uint8Array): Promise<void>;
   /** What the store alone can say, when no upstream may or can be asked; without it, what an upstream said is held. */
   fallback?(): Promise<AnswerBytes | undefined>;
 }
@@ -359,8 +361,7 @@ export class PullThrough {
     let outcome: Outcome | undefined;
     try {
       const answer = await this.#asked(request, held);
-      if (!overtaken.aborted && (await this.#isKept(request.key, answer)))
-        outcome = { kind: 'stored' };
+      if (!overtaken.aborted && (await this.#isKept(request, answer))) outcome = { kind: 'stored' };
       return answer;
     } catch (error) {
       outcome = failedWith(error);
@@ -377,9 +378,10 @@ export class PullThrough {
   }
 
   /** Keeps an answer, in memory at least: whether the store has it. */
-  async #isKept(key: string, answer: Answer): Promise<boolean> {
+  async #isKept(request: AnswerRequest, answer: Answer): Promise<boolean> {
+    const { key } = request;
     try {
-      await this.#answers.keep(key, answer);
+      await this.#answers.keep(key, answer, () => request.references?.(answer.bytes));
       return true;
     } catch (error) {
       this.#listener.storeFailed({ key, operation: 'answer', error });

@@ -38,13 +38,14 @@ export class OciAnswers {
     const { content, pull } = this.#parts;
     const { repository } = view;
     const fetcher = content.fetcherOf(repository);
-    const request = tagRequest(fetcher, repository, tag, this.#freshness(view));
+    const { links } = content;
+    const request = tagRequest(fetcher, repository, tag, this.#freshness(view), links);
     for (let last = false; ; last = true) {
       const answer = await pull.answer(request, view.ask);
       try {
         const { digest, mediaType, size } = targetOf(bytesOf(answer));
         const told = mediaType === undefined ? undefined : { mediaType, size };
-        content.links.tagged(repository, digest, tag, told);
+        links.tagged(repository, digest, tag, told);
         return await run(answer);
       } catch (error) {
         if (!(error instanceof LarderError) || error.code !== 'not_found') throw error;

@@ -1,5 +1,5 @@
 // Which repository holds which digest, and who owns it there. Bytes are shared between repositories, the right to read
-// them is not: it is the link. What is stored is written in this order: bytes, link, edges; the last one of a manifest's
+// them is not: it is the link. What is stored is written in this order: bytes, link, edges, tag; the last one of a manifest's
 // edges when all others are there.
 
 import { mapBounded } from '../engine/bounded.ts';
@@ -127,14 +127,32 @@ export class Links {
 
   /** A tag of the repository leads to this manifest, of which the upstream has told this. Never waited for. */
   tagged(repository: RepositoryName, digest: Digest, tag: string, told?: Told): void {
-    const key = linkKey(repository, digest);
-    if (this.#known.isTagged(key, tag)) return;
+    if (this.#known.isTagged(linkKey(repository, digest), tag)) return;
     if (told) this.told(repository, digest, told);
+    void this.#tag(repository, digest, tag);
+  }
+
+  /**
+   * A tag is about to be kept that leads to this manifest: a purge of another one must see that both do. Resolves when link
+   * and edge are in the store. Throws LarderError `store_failed`.
+   */
+  async tagging(repository: RepositoryName, digest: Digest, tag: string): Promise<void> {
+    const key = linkKey(repository, digest);
+    if (this.#known.isTagged(key, tag)) {
+      const writing = [...this.#writing].filter(({ keys }) => keys.includes(key));
+      await Promise.all(writing.map(({ done }) => done));
+      if (this.#known.isTagged(key, tag)) return;
+    }
+    await this.#tag(repository, digest, tag);
+  }
+
+  #tag(repository: RepositoryName, digest: Digest, tag: string): Promise<void> {
+    const key = linkKey(repository, digest);
     const isLinked = this.#known.isLinked(key);
     const owner: Owner = { kind: 'tag', tag };
     this.#known.link(repository, digest);
     this.#known.own(repository, digest, owner);
-    this.#write(repository, [digest], async () => {
+    return this.#write(repository, [digest], async () => {
       const edge = edgeKey(digest, repositoryHash(repository), owner);
       const isThere = await this.#isThere(edge);
       if (!isLinked && !(isThere && (await this.#isThere(key)))) await this.#writeLink(key);
@@ -147,7 +165,7 @@ export class Links {
   granted(repository: RepositoryName, digest: Digest): void {
     const key = linkKey(repository, digest);
     this.#known.link(repository, digest);
-    this.#write(repository, [digest], async (turn) => {
+    void this.#write(repository, [digest], async (turn) => {
       await this.#writeLink(key);
       await this.#ownStoredChildren(repository, digest);
       await this.#useUnlessOwned(repository, digest, turn);
@@ -160,7 +178,7 @@ export class Links {
     if (this.#known.ownsChildren(key)) return;
     // at once, so that those who read it beside write nothing
     this.#known.ownChildren(repository, digest);
-    this.#write(repository, [digest], () => this.#ownStoredChildren(repository, digest));
+    void this.#write(repository, [digest], () => this.#ownStoredChildren(repository, digest));
   }
 
   /**
@@ -182,7 +200,7 @@ export class Links {
       // before any of their own fills ends
       this.#known.own(repository, child, owner);
     }
-    this.#write(repository, [digest, ...unlinked.values()], async (turn) => {
+    void this.#write(repository, [digest, ...unlinked.values()], async (turn) => {
       if (!isLinked) await this.#writeLink(key);
       if (children) await this.#writeChildren(repository, digest, children, unlinked);
       await this.#useUnlessOwned(repository, digest, turn);
@@ -292,16 +310,17 @@ export class Links {
     return this.#parts.store.writeDocument(key, edgeDocument(repository, new Date()));
   }
 
-  /** Of links to `digests`. Where it fails, nothing of it is known. */
+  /** Of links to `digests`. Where it fails, nothing of it is known. The result may be left alone; it rejects as `run` does. */
   #write(
     repository: RepositoryName,
     digests: readonly [Digest, ...Digest[]],
     run: (turn: number) => Promise<void>,
-  ): void {
+  ): Promise<void> {
     const turn = this.#turns++;
     const [first] = digests;
     const links = digests.map((digest) => linkKey(repository, digest));
-    const done = run(turn)
+    const written = run(turn);
+    const done = written
       .catch((error: unknown) => {
         for (const key of links) this.#known.drop(key);
         const key = linkKey(repository, first);
@@ -311,6 +330,7 @@ export class Links {
     const keys = [...links, ...digests.map(contentKey)];
     const writing = { keys, repository: repositoryKey(repository), turn, done };
     this.#writing.add(writing);
+    return written;
   }
 }
 

@@ -71,6 +71,8 @@ class OrphanSearch {
   readonly #rules: OrphanRules;
   readonly #view: RepositoryView;
   readonly #tags = new Map<string, Tag>();
+  /** Texts of digests that had a link at the start. */
+  readonly #linked = new Set<string>();
   /** Digests that somebody owns, by their texts; with a link or without one. */
   readonly #held = new Map<string, Digest>();
   #doubtful = new Map<string, Doubtful>();
@@ -86,7 +88,10 @@ class OrphanSearch {
     const { store } = this.#parts;
     // links first: a tag that comes meanwhile has its own link written after it
     const linked: Digest[] = [];
-    for await (const digest of linkedDigests(store, this.#repository)) linked.push(digest);
+    for await (const digest of linkedDigests(store, this.#repository)) {
+      linked.push(digest);
+      this.#linked.add(digestText(digest));
+    }
     const tags = await tagsOf(store, this.#repository);
     await mapBounded(tags, READS, (tag) => this.#readTag(tag));
     await this.#holdTagged();
@@ -129,6 +134,8 @@ class OrphanSearch {
   }
 
   #owns(owner: Owner, digests: readonly Digest[]): void {
+    // a manifest that is not the repository's owns nothing there, as RepositoryView.isTrue has it
+    if (owner.kind === 'manifest' && !this.#linked.has(digestText(owner.digest))) return;
     for (const digest of digests) this.#rules.owns(edgeKey(digest, this.#view.hash, owner));
   }
 

@@ -8,6 +8,7 @@ import type { AnswerRequest } from '../engine/pull-through.ts';
 import { digestText, parseDigest, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { tagKey, tagListFolder } from './keys.ts';
+import type { Links } from './links.ts';
 import { readManifest } from './look-up.ts';
 import type { Repository } from './upstreams.ts';
 
@@ -31,10 +32,12 @@ export function tagRequest(
   repository: Repository,
   tag: string,
   freshness: Freshness,
+  links: Pick<Links, 'tagging'>,
 ): AnswerRequest {
   return {
     key: tagKey(repository, tag),
     freshness,
+    references: (bytes) => links.tagging(repository, targetOf(bytes).digest, tag),
     async fetch(signal) {
       const head = await fetcher.headManifest(repository.path, tag, signal);
       const digest =

@@ -4,12 +4,21 @@
 import { expect, test } from 'vitest';
 import { decodeAnswer } from '../../src/engine/answers.ts';
 import { digestText } from '../../src/oci/digest.ts';
-import { contentKey } from '../../src/oci/keys.ts';
+import { repositoryHash } from '../../src/oci/edges.ts';
+import { contentKey, linkKey, referencesFolder } from '../../src/oci/keys.ts';
 import { targetOf } from '../../src/oci/tags.ts';
 import { ociVerifiable } from '../../src/oci/verify.ts';
 import { restoreEdges } from '../../src/references/verify.ts';
 import { MemoryStore, never } from '../support/engine.ts';
-import { allOf, HeldImages, HOUR, image, index, type Node } from '../support/held-images.ts';
+import {
+  allOf,
+  HeldImages,
+  HOUR,
+  image,
+  index,
+  repositoryOf,
+  type Node,
+} from '../support/held-images.ts';
 import type { MortalStore } from '../support/mortal-store.ts';
 
 export const A = 'a.test/app';
@@ -94,6 +103,22 @@ export function reachable(held: HeldImages): Set<string> {
 function used(held: HeldImages, ...asked: Node[]): Set<string> {
   const keys = asked.flatMap(allOf).map(({ digest }) => contentKey(digest));
   return new Set(keys.filter((key) => held.store.content.has(key)));
+}
+
+/**
+ * What links without any edge of their repository lead to: a kill came between the two, and the tag moved before the edge was
+ * made anew. That is never read as nobody's.
+ */
+export function unexplained(held: HeldImages): Set<string> {
+  const keys = [A, B].map(repositoryOf).flatMap((repository) =>
+    [...nodes.values()].flatMap(allOf).flatMap((node) => {
+      const edges = held.documents(`${referencesFolder(node.digest)}/`);
+      const hash = repositoryHash(repository);
+      const isLinked = held.store.documents.has(linkKey(repository, node.digest));
+      return isLinked && !edges.some((edge) => edge.includes(hash)) ? storedBelow(held, node) : [];
+    }),
+  );
+  return new Set(keys);
 }
 
 const contentOf = ({ store }: HeldImages) => [...store.content.keys()].sort();

@@ -119,9 +119,10 @@ export class HeldImages {
     const { answers } = this.#parts;
     const bytes = Buffer.from(JSON.stringify({ digest: digestText(digest) }));
     const key = tagKey(repositoryOf(repository), tag);
-    await answers.keep(key, confirmed({ bytes, source: 'test' }, undefined, this.now()));
-    this.links.tagged(repositoryOf(repository), digest, tag);
-    await this.links.settled();
+    const answer = confirmed({ bytes, source: 'test' }, undefined, this.now());
+    await answers.keep(key, answer, () =>
+      this.links.tagging(repositoryOf(repository), digest, tag),
+    );
   }
 
   /** By digest: from the store, where it is there, else by a fill. */

@@ -34,9 +34,13 @@ const owners = ({ digest }: Node) =>
     .map((element) => element.replace(/-[0-9a-f]{32}/, ''));
 
 describe('what is written', () => {
-  test('comes in order: bytes, link, edges, each once', async () => {
+  test('comes in order: bytes, link, edges, tag, each once', async () => {
     await held.pull(A, '1', app);
-    const order = writes().filter((call) => !call.includes('_tags'));
+    const order = writes();
+    const tag = order.findIndex((call) => call.includes('_tags'));
+    const edgeOfTag = order.findIndex((call) => /\/tag-[0-9a-f]{32}-1$/.test(call));
+    expect(edgeOfTag).toBeGreaterThanOrEqual(0);
+    expect(tag).toBeGreaterThan(edgeOfTag);
     expect(new Set(order).size).toBe(order.length);
     for (const one of allOf(app)) {
       const link = order.indexOf(`writeDocument ${linkKey(repository, one.digest)}`);
