@@ -16,6 +16,7 @@ import type { ContentRecord, Store } from '../engine/ports.ts';
 import { escapeUpperCase } from './module-path.ts';
 import { keyOf, parseGoPath, pathOf, type FileExtension } from './names.ts';
 import { goVersionPurgeable, parseGoName, type GoPurgeParts } from './purge.ts';
+import { referredBy } from './referred-by.ts';
 import { EXTENSIONS, filesFolder, type StoredFile } from './stored-files.ts';
 import { escapeVersion } from './version.ts';
 import { modules } from './walk.ts';
@@ -91,7 +92,15 @@ export class GoHoldings implements Holdings {
     }));
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
     const complete = files.length === EXTENSIONS.length;
-    return { unit: this.#unit(found), details: { module, version, bytes, complete, files } };
+    const details = {
+      module,
+      version,
+      bytes,
+      complete,
+      files,
+      referredBy: await referredBy(this.#store, module, version),
+    };
+    return { unit: this.#unit(found), details };
   }
 
   nameOf(key: string): string | undefined {

@@ -158,6 +158,13 @@ describe('a module', async () => {
     await pull(larder, first);
     expect([await ask('@v/main.info'), await ask('@latest')]).toEqual(['v1.0.0', 'v1.0.0']);
     expect(await ask('@v/v1.1.0.info')).toBe(404);
+    const shown = await request(larder.base, `/admin/modules/${module}@v1.0.0`, {
+      headers: { authorization: `Bearer ${ADMIN.LARDER_ADMIN_TOKEN}` },
+    });
+    expect((JSON.parse(shown.text) as { referredBy: unknown }).referredBy).toEqual([
+      { name: `go:${module}@main`, by: 'query' },
+      { name: `go:${module}@latest`, by: 'latest' },
+    ]);
     upstream.add(module, 'v1.1.0');
     upstream.name(module, 'main', 'v1.1.0');
     expect([await ask('@v/main.info'), await ask('@v/v1.1.0.info')]).toEqual(['v1.0.0', 404]);

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { LocalAnnouncements } from '../../../src/coordination/local-announcements.ts';
 import { LocalLock } from '../../../src/coordination/local-lock.ts';
+import { Answers, confirmed } from '../../../src/engine/answers.ts';
 import { GoHoldings, goUsedAs } from '../../../src/go/holdings.ts';
-import { keyOf } from '../../../src/go/names.ts';
+import { keyOf, type GoAnswerName } from '../../../src/go/names.ts';
 import { TreeList } from '../../../src/go/tree-list.ts';
 import { Purger } from '../../../src/references/purge.ts';
 import { MemoryStore } from '../../support/engine.ts';
@@ -82,6 +83,33 @@ test('what is known of a version are its files, and where they came from', async
   });
   expect(await holdings.inspect('example.com/A@v1.0.1')).toBeUndefined();
   await expect(holdings.inspect('example.com/A')).rejects.toThrow(/give a version too/);
+});
+
+test('who refers to a version are the queries and the latest that lead to it', async () => {
+  const { store, holdings } = await filled();
+  const module = 'example.com/A';
+  const answers = new Answers(store);
+  const say = (name: GoAnswerName, text: string) =>
+    answers.keep(
+      keyOf(name),
+      confirmed({ bytes: Buffer.from(text), source: 'http://upstream.test' }, undefined, 0),
+    );
+  await say({ kind: 'query', module, query: 'main' }, '{"Version":"v1.10.0"}');
+  await say({ kind: 'query', module, query: 'v1' }, '{"Version":"v1.10.0"}');
+  await say({ kind: 'query', module, query: 'Old' }, '{"Version":"v1.0.0"}');
+  await say({ kind: 'latest', module }, '{"Version":"v1.10.0"}');
+  await say({ kind: 'list', module }, 'v1.0.0\nv1.10.0\n');
+  await say({ kind: 'latest', module: 'example.com/Ab' }, '{"Version":"v1.0.0"}');
+  await store.writeDocument(keyOf({ kind: 'query', module, query: 'torn' }), Buffer.from('{'));
+  const referredBy = async (version: string) =>
+    (await holdings.inspect(`${module}@${version}`))?.details['referredBy'];
+  expect(await referredBy('v1.10.0')).toEqual([
+    { name: 'go:example.com/A@main', by: 'query' },
+    { name: 'go:example.com/A@v1', by: 'query' },
+    { name: 'go:example.com/A@latest', by: 'latest' },
+  ]);
+  expect(await referredBy('v1.0.0')).toEqual([{ name: 'go:example.com/A@Old', by: 'query' }]);
+  expect(await referredBy('v1.2.0-RC1')).toEqual([]);
 });
 
 test('an eviction takes the three files, and the version out of the derived list alone', async () => {
