@@ -131,10 +131,31 @@ export async function collectAll(held: HeldImages): Promise<void> {
   }
 }
 
-/** Edges of tags and manifests are those that are made anew from what is stored. A use says what was. */
-export async function expectTrueEdges(held: HeldImages, why: string): Promise<void> {
+/** Whether the manifest of an edge is linked and not here: what it names cannot be known then. */
+export function isUnknown(held: HeldImages, edge: string): boolean {
+  const [, hash, hex = ''] = /\/manifest-([0-9a-f]{32})-sha256-([0-9a-f]{64})$/.exec(edge) ?? [];
+  const repository = [A, B].map(repositoryOf).find((one) => repositoryHash(one) === hash);
+  const digest = { algorithm: 'sha256', hex } as const;
+  return (
+    repository !== undefined &&
+    held.store.documents.has(linkKey(repository, digest)) &&
+    !held.isStored(digest)
+  );
+}
+
+/**
+ * Edges of tags and manifests are those that are made anew from what is stored. A use says what was. `mayStay`: those that
+ * cannot be made anew.
+ */
+export async function expectTrueEdges(
+  held: HeldImages,
+  why: string,
+  mayStay: (edge: string) => boolean = () => false,
+): Promise<void> {
   const edges = ({ documents }: MemoryStore) =>
-    [...documents.keys()].filter((key) => /^oci\/references\/.*\/(tag|manifest)-/.test(key)).sort();
+    [...documents.keys()]
+      .filter((key) => /^oci\/references\/.*\/(tag|manifest)-/.test(key) && !mayStay(key))
+      .sort();
   const anew = new MemoryStore();
   for (const [key, content] of held.store.content) anew.content.set(key, content);
   for (const [key, document] of held.store.documents)
