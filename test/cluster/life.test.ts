@@ -30,7 +30,7 @@ const AT_ONCE = { ...ADMIN, LARDER_TAG_TTL: '0s', LARDER_ORPHAN_GRACE: '0s' };
 describe.for([
   ["Ceph's gateway", cephServer, 5],
   ["Swift's gateway", swiftServer, 8],
-  ['versitygw', versityServer, 5],
+  ['versitygw', versityServer, 1],
 ] as const)('%s', async ([, startServer, every]) => {
   const server = await startServer();
   const redis = await startRedis();
