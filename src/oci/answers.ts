@@ -39,7 +39,9 @@ export class OciAnswers {
     const { repository } = view;
     const fetcher = content.fetcherOf(repository);
     const { links } = content;
-    const request = tagRequest(fetcher, repository, tag, this.#freshness(view), links);
+    const request = tagRequest(fetcher, repository, tag, this.#freshness(view), (digest) =>
+      links.tagging(repository, digest, tag),
+    );
     for (let last = false; ; last = true) {
       const answer = await pull.answer(request, view.ask);
       try {

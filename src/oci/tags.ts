@@ -8,7 +8,6 @@ import type { AnswerRequest } from '../engine/pull-through.ts';
 import { digestText, parseDigest, type Digest } from './digest.ts';
 import type { RegistryFetcher } from './fetch-registry.ts';
 import { tagKey, tagListFolder } from './keys.ts';
-import type { Links } from './links.ts';
 import { readManifest } from './look-up.ts';
 import type { Repository } from './upstreams.ts';
 
@@ -26,18 +25,18 @@ interface StoredTarget {
   readonly size?: number | undefined;
 }
 
-/** A tag: asked by HEAD, which registries do not count as a pull. */
+/** A tag: asked by HEAD, which registries do not count as a pull. `tagging`: writes what refers to the manifest. */
 export function tagRequest(
   fetcher: RegistryFetcher,
   repository: Repository,
   tag: string,
   freshness: Freshness,
-  links: Pick<Links, 'tagging'>,
+  tagging: (digest: Digest) => Promise<void>,
 ): AnswerRequest {
   return {
     key: tagKey(repository, tag),
     freshness,
-    references: (bytes) => links.tagging(repository, targetOf(bytes).digest, tag),
+    references: (bytes) => tagging(targetOf(bytes).digest),
     async fetch(signal) {
       const head = await fetcher.headManifest(repository.path, tag, signal);
       const digest =

@@ -30,7 +30,6 @@ test('the CronJob has a release collect what nobody owns', async () => {
   const namespace = 'larder-collected';
   const kubectl = kubectlIn(namespace);
   const cluster = await neighbours.upstreams();
-  const token = 'only-for-a-try';
   const release = await Release.install(node, namespace, {
     level: 'restricted',
     values: {
@@ -48,7 +47,7 @@ test('the CronJob has a release collect what nobody owns', async () => {
           apiVersion: 'v1',
           kind: 'Secret',
           metadata: { name: 'larder-token' },
-          stringData: { 'admin-token': token },
+          stringData: { token: 'only-for-a-try' },
         },
       ],
     },
@@ -89,7 +88,8 @@ test('replicas with the Redis of a try-out fetch once', async () => {
   await pushRedisImage(registry.base, 'library/redis', 'try-out');
   const cluster = await neighbours.upstreams();
   // the chart sets the URL of its own Redis
-  const bucket = { ...neighbours.bucketFor(cluster), LARDER_REDIS_URL: undefined };
+  const own = { LARDER_STORAGE: 's3', LARDER_REDIS_URL: undefined };
+  const bucket = { ...neighbours.bucketFor(cluster), ...own };
   const release = await Release.install(node, namespace, {
     level: 'restricted',
     values: {
