@@ -88,8 +88,12 @@ test('replicas with the Redis of a try-out fetch once', async () => {
   await pushRedisImage(registry.base, 'library/redis', 'try-out');
   const cluster = await neighbours.upstreams();
   // the chart sets the URL of its own Redis
-  const own = { LARDER_STORAGE: 's3', LARDER_REDIS_URL: undefined };
-  const bucket = { ...neighbours.bucketFor(cluster), ...own };
+  const bucket = {
+    ...neighbours.bucketFor(cluster),
+    LARDER_STORAGE: 's3',
+    LARDER_S3_FORCE_PATH_STYLE: true,
+    LARDER_REDIS_URL: undefined,
+  };
   const release = await Release.install(node, namespace, {
     level: 'restricted',
     values: {
