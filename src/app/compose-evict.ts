@@ -8,6 +8,7 @@ import type { Logger } from '../observability/logger.ts';
 import { contentsOf, Evictor, type EvictorParts } from '../references/evict.ts';
 import { LastUse } from '../references/last-use.ts';
 import type { Pins } from '../references/pins.ts';
+import { StoreRoom } from '../references/store-room.ts';
 import { StoreSize } from '../references/store-size.ts';
 import { Tally } from '../references/tally.ts';
 import type { Config } from './config.ts';
@@ -16,19 +17,30 @@ import type { Config } from './config.ts';
 export interface Watched {
   readonly lastUse: LastUse;
   readonly size: StoreSize;
+  /** What fills wait for before they store anything. Undefined where the store may grow as it likes. */
+  readonly room: StoreRoom | undefined;
   /** To be told of what is stored and removed. */
   readonly listener: Listener;
   /** Called when the store has grown. */
   grown: () => void;
+  /** Whether something brings the store down now. */
+  reclaims: () => boolean;
 }
 
-export function watchStore(clock: Clock): Watched {
+/** `maxBytes`: what the store is kept below while fills go on. */
+export function watchStore(clock: Clock, maxBytes?: number): Watched {
   const lastUse = new LastUse(clock, (key) => goUsedAs(key) ?? ociUsedAs(key));
   const size = new StoreSize();
+  const room =
+    maxBytes === undefined
+      ? undefined
+      : new StoreRoom({ size, maxBytes, reclaims: () => watched.reclaims() });
   const watched: Watched = {
     lastUse,
     size,
+    room,
     grown: () => undefined,
+    reclaims: () => false,
     listener: {
       stored({ key, record, isNew }) {
         if (isNew) size.stored(key, record.size);
@@ -36,6 +48,7 @@ export function watchStore(clock: Clock): Watched {
       },
       removed({ key, bytes }) {
         size.removed(key, bytes);
+        room?.look();
       },
     },
   };
@@ -104,9 +117,10 @@ export function composeEviction(
   };
   const isLimited =
     !config.keepsAll && (limits.maxBytes !== undefined || limits.maxAgeMs !== undefined);
+  const ended = () => watched.room?.look();
   const evictor = isLimited
     ? new Evictor(
-        { ...parts, store, holdings, lastUse, size, tally, lock, clock, listener },
+        { ...parts, store, holdings, lastUse, size, tally, lock, clock, listener, ended },
         limits,
       )
     : undefined;
@@ -127,6 +141,7 @@ export function composeEviction(
   watched.grown = () => {
     evictor?.poke();
   };
+  watched.reclaims = () => evictor?.reclaims() ?? false;
   return {
     async stop() {
       closing.abort(new Error('the server is stopping'));

@@ -14,7 +14,7 @@ import { deadline } from './duration.ts';
 
 export interface PullParts extends Pick<
   FillPorts,
-  'store' | 'lock' | 'peers' | 'listener' | 'admission'
+  'store' | 'lock' | 'peers' | 'listener' | 'admission' | 'room'
 > {
   readonly redis: RedisService | undefined;
   readonly clock: Clock;

@@ -57,7 +57,7 @@ export async function compose(
 ): Promise<App> {
   const metrics = new Metrics();
   const after: Listener = {};
-  const watched = watchStore(clock);
+  const watched = watchStore(clock, config.keepsAll ? undefined : config.maxSize);
   const listener = fanOut([metrics.listener, logging(logger), watched.listener, after], (error) => {
     logger.error({ err: error }, 'a listener failed');
   });
@@ -92,6 +92,7 @@ export async function compose(
     clock,
     redis: locks.redis,
     usage: watched.lastUse,
+    room: watched.room,
   });
   metrics.observeFills(() => ({ inFlight: fills.inFlight, queued: fills.queued }));
   metrics.observeSize(() => watched.size.now?.bytes);

@@ -15,6 +15,7 @@ import type {
   Lock,
   Outcome,
   Peers,
+  Room,
   StashSource,
   Store,
 } from './ports.ts';
@@ -73,6 +74,8 @@ export interface FillPorts {
   readonly peers?: Peers | undefined;
   readonly listener: Required<Listener>;
   readonly admission?: Admission | undefined;
+  /** Where the store is kept below a size. */
+  readonly room?: Room | undefined;
   /** Waits for a place among the fills of this upstream; the result gives it back. Throws LarderError `overloaded`. */
   admit(upstream: string): Promise<() => void>;
   /** An existing folder. */
@@ -122,6 +125,8 @@ export class Fill {
   #stored = false;
   /** Unset when the store cannot say what is there already. */
   #mayKeep = true;
+  /** Set when the store had no room for it. */
+  #hadNoRoom = false;
 
   constructor(ports: FillPorts, request: ContentRequest) {
     this.#ports = ports;
@@ -447,22 +452,42 @@ export class Fill {
   }
 
   /**
-   * No client sees this fail, and none waits for a store that is slow: the last chunk goes out when the bytes are in
+   * No client sees this fail, and none waits for a store that is full or slow: the last chunk goes out when the bytes are in
    * place, so that a kill right after an answer loses nothing, or after a moment.
    */
   async #stash(lease: Lease | undefined): Promise<void> {
-    const { store, listener } = this.#ports;
-    const { key } = this.#request;
-    const record = this.#record;
     const letGo = () => {
       this.#spool.complete();
     };
-    const mayKeep = this.#mayKeep && lease?.lost.aborted === false && !this.isDisowned;
-    if (record === undefined || !mayKeep) {
-      letGo();
-      return;
-    }
     const moment = setTimeout(letGo, PLACING_MS);
+    try {
+      await this.#stashInRoom(lease);
+    } finally {
+      clearTimeout(moment);
+      letGo();
+    }
+  }
+
+  /** Whoever waits for room has begun no stash: it can still be disowned, and gives its lease back then. */
+  async #stashInRoom(lease: Lease | undefined): Promise<void> {
+    const { room } = this.#ports;
+    const record = this.#record;
+    const mayKeep = () => this.#mayKeep && lease?.lost.aborted === false && !this.isDisowned;
+    if (lease === undefined || record === undefined || !mayKeep()) return;
+    if (room === undefined) return this.#keep(record);
+    const ends = [this.#abort.signal, this.#disowned.signal, lease.lost];
+    const leave = await room.take(record.size, AbortSignal.any(ends));
+    this.#hadNoRoom = leave === undefined;
+    try {
+      if (leave && mayKeep()) await this.#keep(record);
+    } finally {
+      leave?.();
+    }
+  }
+
+  async #keep(record: ContentRecord): Promise<void> {
+    const { store, listener } = this.#ports;
+    const { key } = this.#request;
     const stashing = store.stash(key, this.#spool.source(), record);
     this.#stashing = stashing.catch(() => undefined);
     let isNew: boolean;
@@ -471,9 +496,6 @@ export class Fill {
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
-    } finally {
-      clearTimeout(moment);
-      letGo();
     }
     this.#stored = true;
     if (this.stored) listener.stored({ key, record, isNew });
@@ -489,7 +511,8 @@ export class Fill {
       return;
     }
     // without an error it reached its readers and could not be kept
-    const error = this.#error ?? new LarderError('store_failed', 'it could not be kept');
+    const unkept = this.#hadNoRoom ? 'overloaded' : 'store_failed';
+    const error = this.#error ?? new LarderError(unkept, 'it could not be kept');
     const code = error instanceof LarderError ? error.code : messageOf(error);
     this.#ports.listener.fillEnded({ key, outcome: 'failed', code, bytes, ms });
   }

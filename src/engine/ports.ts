@@ -166,6 +166,15 @@ export interface Admission {
   admit(entrant: Entrant, signal: AbortSignal): Promise<void>;
 }
 
+/** Of a store that is kept below a size. */
+export interface Room {
+  /**
+   * Waits until there is room for so many bytes, for a bounded time, and no longer than the signal lets it. Call the result once they
+   * are stored, or cannot be. Undefined: they are not to be kept. Never rejects.
+   */
+  take(bytes: number, signal: AbortSignal): Promise<(() => void) | undefined>;
+}
+
 export interface Clock {
   /** Milliseconds since the epoch. */
   readonly now: () => number;

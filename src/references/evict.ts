@@ -24,6 +24,8 @@ const LEASE = { key: 'evict', scope: 'evict', waitMs: 1000 };
 /** After a run that found too little to take, milliseconds; twice as long after each further one, an hour at most. */
 const FRUITLESS_MS = 30_000;
 const LONGEST_WAIT_MS = 3_600_000;
+/** The same after a run that found things in use, which may be free soon; no longer than the above. */
+const IN_USE_MS = 1000;
 /** How often a replica looks whether the others made the store too large, milliseconds. */
 const LOOK_MS = 30_000;
 /** For so long what the other replicas told is news enough, milliseconds. */
@@ -43,6 +45,8 @@ export interface EvictorParts {
   readonly lock: Lock;
   readonly clock: Clock;
   readonly listener: Pick<Required<Listener>, 'evicted' | 'storeFailed'>;
+  /** Told of the end of each run. Must not throw. */
+  readonly ended?: () => void;
 }
 
 export interface EvictLimits {
@@ -64,6 +68,7 @@ export class Evictor {
   /** Not before it is a run begun, unless it is due. */
   #notBefore = 0;
   #fruitless = 0;
+  #inUse = 0;
   /** The last run spared something that was in use. */
   #sawUse = false;
   #exchangedAt = -Infinity;
@@ -101,7 +106,14 @@ export class Evictor {
         this.#running = undefined;
         // what came meanwhile
         this.poke();
+        this.#parts.ended?.();
       });
+  }
+
+  /** Whether it brings the store down now. */
+  reclaims(): boolean {
+    this.poke();
+    return this.#running !== undefined;
   }
 
   /** Resolves when no run is under way. */
@@ -156,6 +168,7 @@ export class Evictor {
     if (this.#isTooLarge()) this.#hold();
     else {
       this.#fruitless = 0;
+      this.#inUse = 0;
       this.#notBefore = 0;
     }
   }
@@ -238,10 +251,12 @@ export class Evictor {
     return this.#limits.maxAgeMs !== undefined;
   }
 
-  /** Waits: longer and longer, unless it was in use what kept the store large. */
+  /** Waits: longer and longer, and not as long where it was in use what kept the store large. */
   #hold(): void {
-    const wait = this.#sawUse ? FRUITLESS_MS : FRUITLESS_MS * 2 ** this.#fruitless++;
-    this.#notBefore = this.#parts.clock.now() + Math.min(wait, LONGEST_WAIT_MS);
+    const wait = this.#sawUse
+      ? Math.min(IN_USE_MS * 2 ** this.#inUse++, FRUITLESS_MS)
+      : Math.min(FRUITLESS_MS * 2 ** this.#fruitless++, LONGEST_WAIT_MS);
+    this.#notBefore = this.#parts.clock.now() + wait;
   }
 }
 
