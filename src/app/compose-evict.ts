@@ -19,7 +19,7 @@ export interface Watched {
   readonly size: StoreSize;
   /** What fills wait for before they store anything. Undefined where the store may grow as it likes. */
   readonly room: StoreRoom | undefined;
-  /** To be told of what is stored and removed. */
+  /** To be told of what comes and goes. */
   readonly listener: Listener;
   /** Called when the store has grown. */
   grown: () => void;
@@ -42,8 +42,8 @@ export function watchStore(clock: Clock, maxBytes?: number): Watched {
     grown: () => undefined,
     reclaims: () => false,
     listener: {
-      stored({ key, record, isNew }) {
-        if (isNew) size.stored(key, record.size);
+      added({ key, bytes }) {
+        size.stored(key, bytes);
         watched.grown();
       },
       removed({ key, bytes }) {

@@ -490,15 +490,14 @@ export class Fill {
     const { key } = this.#request;
     const stashing = store.stash(key, this.#spool.source(), record);
     this.#stashing = stashing.catch(() => undefined);
-    let isNew: boolean;
     try {
-      isNew = (await stashing) === 'stored';
+      if ((await stashing) === 'stored') listener.added({ key, bytes: record.size });
     } catch (error) {
       listener.storeFailed({ key, operation: 'stash', error });
       return;
     }
     this.#stored = true;
-    if (this.stored) listener.stored({ key, record, isNew });
+    if (this.stored) listener.stored({ key, record });
   }
 
   #report(ms: number): void {

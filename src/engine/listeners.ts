@@ -3,6 +3,7 @@ import type { Listener } from './ports.ts';
 const events = [
   'fillEnded',
   'stored',
+  'added',
   'removed',
   'evicted',
   'storeFailed',

@@ -192,7 +192,9 @@ export interface Listener {
     bytes: number;
     ms: number;
   }): void;
-  stored?(event: { key: string; record: ContentRecord; isNew: boolean }): void;
+  stored?(event: { key: string; record: ContentRecord }): void;
+  /** Content came into the store where there was none, whether or not its name was purged meanwhile. */
+  added?(event: { key: string; bytes: number }): void;
   /** Content was taken out of the store. */
   removed?(event: { key: string; bytes: number }): void;
   /** A unit was evicted, with what it alone held. */

@@ -73,6 +73,9 @@ export class Evictor {
   #sawUse = false;
   #exchangedAt = -Infinity;
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
+  /** For the run under way: nothing goes until it has counted. */
+  #isCounting = false;
 
   constructor(parts: EvictorParts, limits: EvictLimits) {
     this.#parts = parts;
@@ -97,6 +100,7 @@ export class Evictor {
     const now = this.#parts.clock.now();
     const isDue = now - this.#lookedAt >= this.#limits.intervalMs;
     if (!isDue && (!this.#isTooLarge() || now < this.#notBefore)) return;
+    this.#isCounting = isDue;
     this.#running = this.#run(isDue)
       .catch((error: unknown) => {
         this.#hold();
@@ -113,7 +117,7 @@ export class Evictor {
   /** Whether it brings the store down now. */
   reclaims(): boolean {
     this.poke();
-    return this.#running !== undefined;
+    return this.#running !== undefined && !this.#isCounting;
   }
 
   /** Resolves when no run is under way. */
@@ -123,6 +127,7 @@ export class Evictor {
 
   async close(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
     this.#closing.abort(new Error('the server is stopping'));
     await this.settled();
   }
@@ -154,6 +159,7 @@ export class Evictor {
       if (countedAt === undefined || clock.now() - countedAt >= this.#limits.intervalMs)
         await tally.recount(contentsOf(holdings), signal);
       this.#candidates.clear();
+      this.#isCounting = false;
     }
     // who owns what is not known for certain then
     if (await isRebuilding(this.#parts.store)) {
@@ -257,6 +263,10 @@ export class Evictor {
       ? Math.min(IN_USE_MS * 2 ** this.#inUse++, FRUITLESS_MS)
       : Math.min(FRUITLESS_MS * 2 ** this.#fruitless++, LONGEST_WAIT_MS);
     this.#notBefore = this.#parts.clock.now() + wait;
+    if (wait >= LOOK_MS) return;
+    this.#again = setTimeout(() => {
+      this.poke();
+    }, wait).unref();
   }
 }
 

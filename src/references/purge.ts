@@ -104,18 +104,20 @@ export class Purger {
     let scope: PurgeScope = { keys: [], folders: [] };
     for (const { purgeable } of units) scope = both(scope, purgeable.scope);
     await announcements.announce(scope);
+    // told anew of what goes alone: whoever fetches what stays is left alone
+    scope = { keys: [], folders: [] };
     try {
       for (const { purgeable, isSpared, gone } of units) {
         if (!goesOn()) return;
         const plan = await purgeable.plan();
         if (isSpared(plan)) continue;
-        scope = both(scope, { keys: keysOf(plan), folders: [] });
+        scope = both(scope, both(purgeable.scope, { keys: keysOf(plan), folders: [] }));
         const bytes = bytesOf(await this.#delete(plan, false));
         await plan.after?.();
         if (bytes > 0 || plan.documents.some((group) => group.length > 0)) gone(bytes);
       }
     } finally {
-      await announcements.announce(scope);
+      if (scope.keys.length + scope.folders.length > 0) await announcements.announce(scope);
     }
   }
 

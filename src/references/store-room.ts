@@ -23,6 +23,8 @@ export class StoreRoom implements Room {
   readonly #parts: StoreRoomParts;
   /** Bytes that may be stored and are not yet. */
   #granted = 0;
+  /** What the store held when the first of those came that wait now. */
+  #before = 0;
   /** First come, first served. */
   readonly #waiting = new Set<() => void>();
 
@@ -48,6 +50,7 @@ export class StoreRoom implements Room {
       };
       const timer = setTimeout(late, LONGEST_MS);
       signal.addEventListener('abort', late);
+      if (this.#waiting.size === 0) this.#before = this.#bytes;
       this.#waiting.add(next);
     });
   }
@@ -76,11 +79,11 @@ export class StoreRoom implements Room {
     };
   }
 
-  /** It waits no longer. Far above the limit, what comes in is worth no more than the limit itself. */
+  /** It waits no longer, and is kept as long as that makes the store no larger than it was, or not much. */
   #late(bytes: number): (() => void) | undefined {
     const { maxBytes, reclaims } = this.#parts;
-    const isFarAbove = this.#bytes + this.#granted > maxBytes * HIGH_WATER;
-    return isFarAbove && reclaims() ? undefined : this.#grant(bytes);
+    const isFull = this.#bytes + this.#granted > Math.max(maxBytes * HIGH_WATER, this.#before);
+    return isFull && reclaims() ? undefined : this.#grant(bytes);
   }
 
   /** Nothing while it is not known. */

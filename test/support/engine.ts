@@ -297,6 +297,7 @@ export function recorder(): { listener: Required<Listener>; events: Event[] } {
     listener: {
       fillEnded: tell('fillEnded'),
       stored: tell('stored'),
+      added: tell('added'),
       removed: tell('removed'),
       evicted: tell('evicted'),
       storeFailed: tell('storeFailed'),

@@ -137,8 +137,9 @@ describe('a fill in the making', () => {
     await Promise.all([forgotten, again, freed]);
     await fills.settled();
     expect(order).toEqual(['forgotten', 'forgotten', 'free']);
-    // there to be deleted
+    // there to be deleted, and counted until then
     expect(store.content.has(key)).toBe(true);
+    expect(events).toContainEqual({ name: 'added', key, bytes: bytes.length });
     expect(fills.wasJustStored(key)).toBe(false);
     expect(events.filter(({ name }) => name === 'stored')).toEqual([]);
   });

@@ -79,7 +79,8 @@ describe('a fill that goes well', () => {
     expect(await over()).toMatchObject([{ key, outcome: 'stored', bytes: bytes.length }]);
     expect(store.content.get(key)?.record).toEqual(record);
     expect(sha256(store.content.get(key)?.bytes ?? Buffer.of())).toBe(record.sha256);
-    expect(events).toContainEqual({ name: 'stored', key, record, isNew: true });
+    expect(events).toContainEqual({ name: 'stored', key, record });
+    expect(events).toContainEqual({ name: 'added', key, bytes: record.size });
     expect(fill).toMatchObject({ record, error: undefined, stored: true });
   });
 
