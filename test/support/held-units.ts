@@ -68,6 +68,7 @@ export class HeldUnits {
   readonly pins: Pins;
   readonly tally: Tally;
   readonly evictor: Evictor;
+  readonly announcements = new LocalAnnouncements();
   readonly filled = new Set<string>();
   readonly failures: unknown[] = [];
   readonly events: ReturnType<typeof recorder>['events'];
@@ -85,10 +86,9 @@ export class HeldUnits {
     this.lastUse = new LastUse(clock, (key) => key);
     this.keys = new Keys(store);
     this.pins = new Pins(store, clock.now);
-    const { lastUse, size, pins } = this;
+    const { lastUse, size, pins, announcements } = this;
     const failed = (error: unknown) => void this.failures.push(error);
     this.tally = new Tally({ store, lock, clock, lastUse, size, failed });
-    const announcements = new LocalAnnouncements();
     const removed = (key: string, bytes: number) => {
       size.removed(key, bytes);
     };

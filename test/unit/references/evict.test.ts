@@ -90,6 +90,37 @@ describe('a store that grows past its limit', () => {
     expect([units.held, units.size.now?.bytes]).toEqual([[], 0]);
   });
 
+  test('is looked at again soon, where it was in use what kept it large', async () => {
+    const units = await filled(['a'], { limits: { maxBytes: 20 } });
+    units.filled.add('c/a').add('c/b').add('c/c');
+    await units.keep('b', 10);
+    units.clock.advance(MINUTE);
+    await units.keep('c', 10);
+    expect(units.held).toEqual(['a', 'b', 'c']);
+    // nothing can go: nobody waits for it
+    expect(units.evictor.reclaims()).toBe(false);
+    units.filled.clear();
+    units.clock.advance(999);
+    expect(units.evictor.reclaims()).toBe(false);
+    units.clock.advance(1);
+    expect(units.evictor.reclaims()).toBe(true);
+    await units.evictor.settled();
+    expect(units.held).toEqual(['c']);
+    expect(units.evictor.reclaims()).toBe(false);
+  });
+
+  test('tells those who fetch what stays nothing of what went', async () => {
+    const units = await filled(['a', 'b', 'c'], { limits: { maxBytes: 35 } });
+    const told: string[][] = [];
+    units.announcements.subscribe(({ keys }) => {
+      told.push([...keys]);
+      return Promise.resolve();
+    });
+    await units.keep('d', 10);
+    expect(units.held).toEqual(['b', 'c', 'd']);
+    expect(told).toEqual([['c/a', 'c/b', 'c/c', 'c/d'], ['c/a']]);
+  });
+
   test('that the store cannot serve is looked at again later', async () => {
     const units = await filled(['a', 'b'], { limits: { maxBytes: 20 } });
     units.store.refuse('delete');
