@@ -1,7 +1,7 @@
 // The parts of the chart that are made of the program's own settings, so that the two cannot disagree.
 
 import { readFileSync } from 'node:fs';
-import { settingsSchema } from '../../src/app/config.ts';
+import { settingsSchema } from '../../src/app/settings.ts';
 
 const root = new URL('../../', import.meta.url);
 

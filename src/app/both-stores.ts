@@ -7,8 +7,9 @@ import { copyStore, type CopyResult } from '../references/copy.ts';
 import type { Progress } from '../references/jobs.ts';
 import { checkCopy, FORMAT_KEY } from '../storage/format.ts';
 import { composePlace, prepareFolder } from './compose-store.ts';
-import { loadConfig, type Checks, type Config } from './config.ts';
+import { loadConfig, type Config } from './config.ts';
 import { ConfigError } from './start-error.ts';
+import type { Checks } from './settings.ts';
 
 export interface BothStores {
   /** The one that LARDER_STORAGE names. */

@@ -3,7 +3,8 @@ import { messageOf } from '../engine/errors.ts';
 import { compileModulePattern } from '../go/module-patterns.ts';
 import { parseSumdbSetting } from '../go/sumdb/config.ts';
 import { parseOciUpstreams, parseRealms } from '../oci/upstreams.ts';
-import type { Check, Checks } from './config.ts';
+import type { Check } from './setting-values.ts';
+import type { Checks } from './settings.ts';
 import { parseUpstreams } from './go-fetchers.ts';
 
 /** The end of a sentence that begins with the setting's name. */

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { loadConfig, settingNames } from '../../../src/app/config.ts';
+import { loadConfig } from '../../../src/app/config.ts';
+import { settingNames } from '../../../src/app/settings.ts';
 import { ConfigError } from '../../../src/app/start-error.ts';
 
 /** A PATH on which there is nothing but the `go` that a test puts there. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { madeFiles } from '../../../scripts/chart/settings.ts';
-import { settingNames } from '../../../src/app/config.ts';
+import { settingNames } from '../../../src/app/settings.ts';
 import { Metrics } from '../../../src/observability/metrics.ts';
 import { chartDir } from '../../support/chart.ts';
 
