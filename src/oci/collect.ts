@@ -9,24 +9,18 @@ import type { Pinned } from '../engine/holdings.ts';
 import { keysBelow } from '../engine/keys-below.ts';
 import type { ContentRecord, Store } from '../engine/ports.ts';
 import type { PlannedContent } from '../engine/purge-plan.ts';
+import { EdgeLists } from './edge-lists.ts';
 import { DigestFilter } from './digest-filter.ts';
-import { digestText, parseDigest, type Digest } from './digest.ts';
-import {
-  edgeDocument,
-  edgeRepository,
-  edgeTime,
-  parseElement,
-  repositoryHash,
-  sameOwner,
-  type Owner,
-} from './edges.ts';
+import { digestText, type Digest } from './digest.ts';
+import { edgeDocument, edgeRepository, parseElement, repositoryHash, sameOwner } from './edges.ts';
 import { contentKey, linkKey, REFERENCES, referencesFolder } from './keys.ts';
 import type { Links } from './links.ts';
-import { OrphanMarks } from './orphan-marks.ts';
+import { OrphanMarks, type Marks } from './orphan-marks.ts';
 import { orphansIn, type RepositoryOrphans } from './orphans.ts';
 import { isHeld, namesOf } from './purge.ts';
-import { documentsOf, PurgeCascade } from './purge-cascade.ts';
+import { documentsOf, PurgeCascade, type Gone } from './purge-cascade.ts';
 import { RepositoryView, storedChildren, type ViewParts } from './repository-view.ts';
+import { isSaid, parseEdgeKey, readEdge, type Edge, type StoredEdge } from './stored-edges.ts';
 import type { RepositoryName } from './upstreams.ts';
 import { blobFolders, digestsIn, repositories, tagsOf } from './walk.ts';
 
@@ -34,6 +28,10 @@ import { blobFolders, digestsIn, repositories, tagsOf } from './walk.ts';
 const READS = 16;
 /** Edges that are looked at together. */
 const TOGETHER = 256;
+/** Links that go together: those of a few repositories, unless one has more. */
+const LINKS_TOGETHER = 512;
+/** Repositories that are looked at at once. */
+const REPOSITORIES = 4;
 
 export interface OciSweepParts extends ViewParts {
   /** Without a memory, from which what another replica has deleted or moved would be read again. */
@@ -56,11 +54,7 @@ export class OciSweeper implements Sweeper {
     const folders = await blobFolders(store);
     search.expect(folders.length + 2);
     await sweep.learnEdges();
-    for await (const repository of repositories(store)) {
-      search.signal.throwIfAborted();
-      const found = await sweep.links(repository);
-      if (found) yield found;
-    }
+    yield* sweep.links();
     search.step();
     for (const folder of folders) {
       search.signal.throwIfAborted();
@@ -110,53 +104,110 @@ class OciSweep {
     return store.listBelow?.(REFERENCES) ?? keysBelow(store, REFERENCES);
   }
 
-  /** Links of a repository that nobody owns. */
-  async links(repository: RepositoryName): Promise<Orphans | undefined> {
-    const hash = repositoryHash(repository);
-    const before = await this.#marks.read(hash);
+  /** Links that nobody owns, of several repositories together, as these may share what many edges lead to. */
+  async *links(): AsyncGenerator<Orphans> {
+    const { store } = this.#parts;
+    const lists = new EdgeLists(store);
+    let together: Unowned[] = [];
+    let count = 0;
+    for await (const repository of repositories(store)) {
+      this.#search.signal.throwIfAborted();
+      const found = await this.#unowned(repository, lists);
+      if (found.digests.size === 0) continue;
+      together.push(found);
+      count += found.digests.size;
+      if (count < LINKS_TOGETHER) continue;
+      yield this.#orphanedLinks(together);
+      together = [];
+      count = 0;
+    }
+    if (count > 0) yield this.#orphanedLinks(together);
+  }
+
+  /** Links of a repository that nobody owns, as the first look has it. */
+  async #unowned(repository: RepositoryName, lists: EdgeLists): Promise<Unowned> {
+    const view = new RepositoryView(this.#parts, repository, lists);
+    const before = await this.#marks.read(view.hash);
     const missing = new Set<string>();
-    const look = (): Promise<RepositoryOrphans> => {
-      const { now, graceMs } = this.#search;
-      const pinned = this.#pinned;
-      return orphansIn(this.#parts, repository, {
-        now,
-        graceMs,
-        marks: before,
-        pinned,
-        owns: (edge) => {
-          const hashed = hashOf(edge);
-          this.#true.add(hashed);
-          if (!this.#there.has(hashed)) missing.add(edge);
-        },
-      });
-    };
-    const { orphans, owned, marks } = await look();
+    const { orphans, owned, marks } = await this.#look(view, before, missing);
     if (!this.#search.dryRun) {
-      await this.#marks.write(hash, marks);
+      await this.#marks.write(view.hash, marks);
       await this.#writeMissing(repository, missing);
     }
     for (const digest of owned) this.#staying.add(digest);
-    if (orphans.length === 0) return undefined;
     for (const digest of orphans) this.#going.add(digest);
-    const links = orphans.map((digest) => linkKey(repository, digest));
-    const gone = (digests: readonly Digest[]) =>
-      new PurgeCascade(this.#parts, repository).goneOrphans(digests);
+    const digests = new Set(orphans.map(digestText));
+    return { repository, digests, marks: before, gone: await this.#gone(view, orphans) };
+  }
+
+  /** `missing`: edges that were not there at the start are added to it. */
+  #look(view: RepositoryView, marks: Marks, missing?: Set<string>): Promise<RepositoryOrphans> {
+    const { now, graceMs } = this.#search;
+    return orphansIn(this.#parts.store, view, {
+      now,
+      graceMs,
+      marks,
+      pinned: this.#pinned,
+      owns: (edge) => {
+        const hashed = hashOf(edge);
+        this.#true.add(hashed);
+        if (!this.#there.has(hashed)) missing?.add(edge);
+      },
+    });
+  }
+
+  #gone(view: RepositoryView, orphans: readonly Digest[]): Promise<Gone> {
+    return new PurgeCascade(this.#parts.store, view).goneOrphans(orphans);
+  }
+
+  async #orphanedLinks(found: readonly Unowned[]): Promise<Orphans> {
     const { store } = this.#parts;
+    const gone = found.map((one) => one.gone);
     return {
-      found: { names: await namesOf(store, [await gone(orphans)], []), freedBytes: 0 },
-      scope: { keys: links, folders: [] },
+      found: { names: await namesOf(store, gone, []), freedBytes: 0 },
+      scope: { keys: gone.flatMap(linksOf), folders: [] },
       plan: async () => {
-        const found = new Set(links);
-        const still = (await look()).orphans.filter((one) => found.has(linkKey(repository, one)));
-        const going = await gone(still);
+        // lists of now: what was read before the replicas were told is not asked
+        const lists = new EdgeLists(store);
+        const going = await mapBounded(found, REPOSITORIES, async (one) => {
+          const view = new RepositoryView(this.#parts, one.repository, lists);
+          const { orphans } = await this.#look(view, one.marks);
+          return this.#gone(
+            view,
+            orphans.filter((digest) => one.digests.has(digestText(digest))),
+          );
+        });
         return {
-          names: await namesOf(store, [going], []),
-          documents: documentsOf([going]),
+          names: await namesOf(store, going, []),
+          documents: documentsOf(going),
           contents: [],
-          after: () => this.#relink(repository, new Set(still.map(digestText))),
+          after: () => this.#relink(going),
         };
       },
     };
+  }
+
+  /** For tags that came back to what has just lost its link. */
+  async #relink(gone: readonly Gone[]): Promise<void> {
+    const { store, links } = this.#parts;
+    for (const { repository, digests } of gone) {
+      const view = new RepositoryView(this.#parts, repository);
+      for (const tag of await tagsOf(store, repository)) {
+        const target = await view.target(tag);
+        if (target === undefined || !digests.has(digestText(target))) continue;
+        links.tagged(repository, target, tag);
+        await this.#relinkBelow(repository, target);
+      }
+    }
+    await links.settled();
+  }
+
+  async #relinkBelow(repository: RepositoryName, digest: Digest): Promise<void> {
+    const { store, links } = this.#parts;
+    const children = await storedChildren(store, digest);
+    if (children === undefined) return;
+    links.filled(repository, digest, children);
+    for (const child of children.values()) await this.#relinkBelow(repository, child);
   }
 
   /** Edges that a purge at the same time, or a kill, kept from being written. */
@@ -167,25 +218,6 @@ class OciSweep {
       if ((await store.readDocument(edge.key)) === undefined)
         await this.#restore([{ ...edge, repository }]);
     });
-  }
-
-  /** For a tag that came back to what has just lost its link. */
-  async #relink(repository: RepositoryName, gone: ReadonlySet<string>): Promise<void> {
-    const { store, links } = this.#parts;
-    const view = new RepositoryView(this.#parts, repository);
-    const relinkBelow = async (digest: Digest): Promise<void> => {
-      const children = await storedChildren(store, digest);
-      if (children === undefined) return;
-      links.filled(repository, digest, children);
-      for (const child of children.values()) await relinkBelow(child);
-    };
-    for (const tag of await tagsOf(store, repository)) {
-      const target = await view.target(tag);
-      if (target === undefined || !gone.has(digestText(target))) continue;
-      links.tagged(repository, target, tag);
-      await relinkBelow(target);
-    }
-    await links.settled();
   }
 
   /** Bytes in a folder that no repository has a link to. */
@@ -306,53 +338,31 @@ class OciSweep {
   }
 }
 
+const linksOf = ({ repository, digests }: Gone): string[] =>
+  [...digests.values()].map((digest) => linkKey(repository, digest));
+
 type Views = (repository: RepositoryName) => RepositoryView;
 
 /** One a repository, so that each thing is looked at once. */
 function viewsBy(parts: ViewParts): Views {
+  const lists = new EdgeLists(parts.store);
   const views = new Map<string, RepositoryView>();
   return (repository) => {
     const hash = repositoryHash(repository);
-    const view = views.get(hash) ?? new RepositoryView(parts, repository);
+    const view = views.get(hash) ?? new RepositoryView(parts, repository, lists);
     views.set(hash, view);
     return view;
   };
 }
 
-/** Whether a tag or manifest that can be read says so. */
-async function isSaid(view: RepositoryView, { owner, digest }: Edge): Promise<boolean> {
-  if (owner.kind === 'use' || !(await view.isTrue(owner, digest))) return false;
-  return owner.kind === 'tag' || (await view.children(owner.digest)) !== undefined;
-}
-
-interface Edge {
-  readonly key: string;
-  readonly digest: Digest;
-  readonly owner: Owner;
+/** What nobody owns in a repository. */
+interface Unowned {
   readonly repository: RepositoryName;
-}
-
-interface StoredEdge extends Edge {
-  /** When it was written, milliseconds since the epoch. */
-  readonly time: number | undefined;
-}
-
-/** Undefined for what is gone, or cannot be read. */
-async function readEdge(store: Store, key: string): Promise<StoredEdge | undefined> {
-  const edge = parseEdgeKey(key);
-  if (edge === undefined) return undefined;
-  const document = await store.readDocument(key);
-  const repository = document && edgeRepository(document, edge.hash);
-  if (document === undefined || repository === undefined) return undefined;
-  return { ...edge, repository, time: edgeTime(document) };
-}
-
-/** Undefined for what this version does not write. */
-function parseEdgeKey(key: string) {
-  const [algorithm = '', hex = '', ...rest] = key.slice(REFERENCES.length + 1).split('/');
-  const digest = parseDigest(`${algorithm}:${hex}`);
-  const edge = parseElement(rest.join('/'));
-  return digest && edge && { key, digest, ...edge };
+  /** By their texts. */
+  readonly digests: ReadonlySet<string>;
+  /** From before the first look. */
+  readonly marks: Marks;
+  readonly gone: Gone;
 }
 
 const hashOf = (key: string) => ({ hex: hash('sha256', key) });

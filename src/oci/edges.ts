@@ -35,6 +35,13 @@ function ownerElement(hash: string, owner: Owner): string {
 export const edgeKey = (digest: Digest, hash: string, owner: Owner): string =>
   `${referencesFolder(digest)}/${ownerElement(hash, owner)}`;
 
+/** What the names of a repository's edges begin with, in the order in which they are listed. */
+export const elementsStart = (hash: string): readonly string[] => [
+  `manifest-${hash}-`,
+  `tag-${hash}-`,
+  `use-${hash}`,
+];
+
 const ELEMENT = /^(tag|manifest|use)-([0-9a-f]{32})(?:-(.+))?$/;
 
 /** Undefined for what this version does not write. */

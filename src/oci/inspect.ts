@@ -56,7 +56,7 @@ export async function inspect(
 /** Whoever an edge says owns it, in whichever repository. */
 async function referredBy(store: Store, view: RepositoryView, digest: Digest) {
   const folder = referencesFolder(digest);
-  const elements = (await view.edges(digest)).slice(0, MOST);
+  const elements = (await view.edges(digest)).elements.slice(0, MOST);
   const found = await mapBounded(elements, READS, async (element) => {
     const edge = parseElement(element);
     const document = edge && (await store.readDocument(`${folder}/${element}`));

@@ -288,7 +288,8 @@ export class Links {
     repository: RepositoryName,
     digest: Digest,
   ): Promise<Owner | undefined> {
-    const owners = (await view.edges(digest)).map((element) => parseElement(element)?.owner);
+    const { elements } = await view.edges(digest);
+    const owners = elements.map((element) => parseElement(element)?.owner);
     const manifests = owners.filter((owner) => owner?.kind === 'manifest');
     const distinct = [...new Map(manifests.map((one) => [digestText(one.digest), one])).values()];
     const remembered = distinct.filter((one) =>

@@ -6,11 +6,11 @@ import { decodeAnswer } from '../engine/answers.ts';
 import { mapBounded } from '../engine/bounded.ts';
 import type { Pinned } from '../engine/holdings.ts';
 import { digestText, type Digest } from './digest.ts';
-import { edgeKey, edgeTime, parseElement, type Owner } from './edges.ts';
+import { edgeKey, edgeTime, type Owner } from './edges.ts';
 import { linkKey, tagKey } from './keys.ts';
 import type { Marks } from './orphan-marks.ts';
 import { purgedName } from './purge-name.ts';
-import { RepositoryView, storedManifest, type ViewParts } from './repository-view.ts';
+import { storedManifest, type RepositoryView, type ViewParts } from './repository-view.ts';
 import { targetOf } from './tags.ts';
 import type { RepositoryName } from './upstreams.ts';
 import { linkedDigests, tagsOf } from './walk.ts';
@@ -55,18 +55,18 @@ interface Doubtful {
   readonly manifests: readonly Digest[];
 }
 
-/** Changes nothing. Throws LarderError `store_failed`. */
+/** `view`: of the repository. Changes nothing. Throws LarderError `store_failed`. */
 export async function orphansIn(
-  parts: ViewParts,
-  repository: RepositoryName,
+  store: ViewParts['store'],
+  view: RepositoryView,
   rules: OrphanRules,
 ): Promise<RepositoryOrphans> {
-  const search = new OrphanSearch(parts, repository, rules);
+  const search = new OrphanSearch(store, view, rules);
   return search.run();
 }
 
 class OrphanSearch {
-  readonly #parts: ViewParts;
+  readonly #store: ViewParts['store'];
   readonly #repository: RepositoryName;
   readonly #rules: OrphanRules;
   readonly #view: RepositoryView;
@@ -77,15 +77,15 @@ class OrphanSearch {
   readonly #held = new Map<string, Digest>();
   #doubtful = new Map<string, Doubtful>();
 
-  constructor(parts: ViewParts, repository: RepositoryName, rules: OrphanRules) {
-    this.#parts = parts;
-    this.#repository = repository;
+  constructor(store: ViewParts['store'], view: RepositoryView, rules: OrphanRules) {
+    this.#store = store;
+    this.#repository = view.repository;
     this.#rules = rules;
-    this.#view = new RepositoryView(parts, repository);
+    this.#view = view;
   }
 
   async run(): Promise<RepositoryOrphans> {
-    const { store } = this.#parts;
+    const store = this.#store;
     // links first: a tag that comes meanwhile has its own link written after it
     const linked: Digest[] = [];
     for await (const digest of linkedDigests(store, this.#repository)) {
@@ -106,7 +106,7 @@ class OrphanSearch {
   }
 
   async #readTag(tag: string): Promise<void> {
-    const document = await this.#parts.store.readDocument(tagKey(this.#repository, tag));
+    const document = await this.#store.readDocument(tagKey(this.#repository, tag));
     if (document === undefined) return;
     this.#tags.set(tag, readTag(document));
   }
@@ -121,7 +121,7 @@ class OrphanSearch {
     let manifests = this.#hold(targets);
     while (manifests.length > 0) {
       const named = await mapBounded(manifests, READS, async (digest) => {
-        const manifest = await storedManifest(this.#parts.store, digest);
+        const manifest = await storedManifest(this.#store, digest);
         const digestsOf = (of: 'blobs' | 'manifests') =>
           (manifest?.[of] ?? []).map((one) => one.digest);
         const [blobs, below] = [digestsOf('blobs'), digestsOf('manifests')];
@@ -151,7 +151,7 @@ class OrphanSearch {
 
   /** What edges say of its owners, and its age. */
   async #look(digest: Digest): Promise<Doubtful> {
-    const { store } = this.#parts;
+    const store = this.#store;
     const link = await store.readDocument(linkKey(this.#repository, digest));
     const since = link && edgeTime(link);
     const found: Doubtful & { manifests: Digest[] } = {
@@ -164,13 +164,10 @@ class OrphanSearch {
       timeless: false,
       manifests: [],
     };
-    let hasEdge = false;
-    for (const element of await this.#view.edges(digest)) {
-      const edge = parseElement(element);
-      if (edge === undefined) found.isHeld = true;
-      if (edge?.hash !== this.#view.hash) continue;
-      const { owner } = edge;
-      hasEdge = true;
+    const edges = await this.#view.edges(digest);
+    const owners = edges.ownersIn(this.#view.hash);
+    if (edges.isUnclear || owners.length === 0) found.isHeld = true;
+    for (const owner of owners) {
       if (owner.kind === 'tag') this.#lookAtTag(found, this.#tags.get(owner.tag));
       else if (owner.kind === 'manifest') found.manifests.push(owner.digest);
       else {
@@ -179,7 +176,6 @@ class OrphanSearch {
         if (document) found.used = edgeTime(document) ?? Infinity;
       }
     }
-    if (!hasEdge) found.isHeld = true;
     return found;
   }
 

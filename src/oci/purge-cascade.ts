@@ -5,7 +5,7 @@ import { digestText, parseDigest, type Digest } from './digest.ts';
 import { edgeKey, sameOwner, type Owner } from './edges.ts';
 import { linkKey, linksFolder, tagKey, tagsFolder } from './keys.ts';
 import type { PurgeTarget } from './purge-name.ts';
-import { RepositoryView, type ViewParts } from './repository-view.ts';
+import type { RepositoryView, ViewParts } from './repository-view.ts';
 import type { RepositoryName } from './upstreams.ts';
 
 /** Reads of the store at once. */
@@ -38,7 +38,7 @@ export const documentsOf = (gone: readonly Gone[]): string[][] => [
 
 /** For one purge. */
 export class PurgeCascade {
-  readonly #parts: ViewParts;
+  readonly #store: ViewParts['store'];
   readonly #repository: RepositoryName;
   readonly #view: RepositoryView;
   readonly #tags = new Set<string>();
@@ -46,10 +46,11 @@ export class PurgeCascade {
   /** Nothing of the repository stays. */
   #all = false;
 
-  constructor(parts: ViewParts, repository: RepositoryName) {
-    this.#parts = parts;
-    this.#repository = repository;
-    this.#view = new RepositoryView(parts, repository);
+  /** `view`: of the repository, from which nothing was deleted since. */
+  constructor(store: ViewParts['store'], view: RepositoryView) {
+    this.#store = store;
+    this.#repository = view.repository;
+    this.#view = view;
   }
 
   /** Throws LarderError `store_failed`. */
@@ -88,7 +89,7 @@ export class PurgeCascade {
 
   /** The result: keys of all links. */
   async #takeAll(): Promise<string[]> {
-    const { store } = this.#parts;
+    const store = this.#store;
     this.#all = true;
     const tags = await store.list(tagsFolder(this.#repository));
     for (const tag of tags) this.#tags.add(tag);
@@ -105,7 +106,7 @@ export class PurgeCascade {
   }
 
   async #takeTag(tag: string): Promise<void> {
-    const document = await this.#parts.store.readDocument(tagKey(this.#repository, tag));
+    const document = await this.#store.readDocument(tagKey(this.#repository, tag));
     if (document === undefined) return;
     this.#tags.add(tag);
     const digest = await this.#view.target(tag);

@@ -21,6 +21,7 @@ import {
   tagsFolder,
 } from './keys.ts';
 import { parsePurgeName, purgedName, type PurgeName, type PurgeTarget } from './purge-name.ts';
+import { RepositoryView } from './repository-view.ts';
 import type { OciUpstreams, RepositoryName } from './upstreams.ts';
 
 export interface OciPurgeParts {
@@ -93,7 +94,9 @@ async function planOf(
 ): Promise<PurgePlan> {
   const { store } = parts;
   const found = await Promise.all(
-    repositories.map((repository) => new PurgeCascade(parts, repository).gone(target)),
+    repositories.map((repository) =>
+      new PurgeCascade(store, new RepositoryView(parts, repository)).gone(target),
+    ),
   );
   const inLists = await Promise.all(lists.map((folder) => keysBelow(store, folder)));
   const contents = await contentsOf(store, repositories, found);

@@ -5,7 +5,8 @@ import { LarderError } from '../engine/errors.ts';
 import type { Store } from '../engine/ports.ts';
 import { readAll } from '../http/download.ts';
 import { digestText, type Digest } from './digest.ts';
-import { parseElement, repositoryHash, type Owner } from './edges.ts';
+import { listEdges, type EdgeList, type EdgeLists } from './edge-lists.ts';
+import { repositoryHash, type Owner } from './edges.ts';
 import { contentKey, linkKey, referencesFolder, tagKey } from './keys.ts';
 import { MAX_MANIFEST, parseManifest, type Manifest } from './manifest.ts';
 import { targetOf } from './tags.ts';
@@ -21,10 +22,13 @@ export class RepositoryView {
   readonly repository: RepositoryName;
   readonly hash: string;
   readonly #parts: ViewParts;
+  readonly #lists: Pick<EdgeLists, 'of'> | undefined;
   readonly #looked = new Map<string, Promise<unknown>>();
 
-  constructor(parts: ViewParts, repository: RepositoryName) {
+  /** `lists`: of edges, which it shares with views of other repositories; else it reads its own. */
+  constructor(parts: ViewParts, repository: RepositoryName, lists?: Pick<EdgeLists, 'of'>) {
     this.#parts = parts;
+    this.#lists = lists;
     this.repository = repository;
     this.hash = repositoryHash(repository);
   }
@@ -34,19 +38,17 @@ export class RepositoryView {
     return this.#once(key, async () => (await this.#parts.store.readDocument(key)) !== undefined);
   }
 
-  /** Names of all edges that lead to it, whichever repository their owners are of. */
-  edges(digest: Digest): Promise<readonly string[]> {
-    const folder = referencesFolder(digest);
-    return this.#once(folder, () => this.#parts.store.list(folder));
+  /** All edges that lead to it, whichever repository their owners are of. */
+  edges(digest: Digest): Promise<EdgeList> {
+    return this.#once(
+      referencesFolder(digest),
+      () => this.#lists?.of(digest) ?? listEdges(this.#parts.store, digest),
+    );
   }
 
   /** Those who own it in this repository, as the edges say. */
   async owners(digest: Digest): Promise<Owner[]> {
-    const edges = await this.edges(digest);
-    return edges.flatMap((element) => {
-      const edge = parseElement(element);
-      return edge?.hash === this.hash ? [edge.owner] : [];
-    });
+    return (await this.edges(digest)).ownersIn(this.hash);
   }
 
   /** What a tag leads to, as its own document says; undefined where that is not there or cannot be read. */
