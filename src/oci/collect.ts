@@ -9,9 +9,9 @@ import type { Pinned } from '../engine/holdings.ts';
 import { keysBelow } from '../engine/keys-below.ts';
 import type { ContentRecord, Store } from '../engine/ports.ts';
 import type { PlannedContent } from '../engine/purge-plan.ts';
-import { EdgeLists } from './edge-lists.ts';
 import { DigestFilter } from './digest-filter.ts';
 import { digestText, type Digest } from './digest.ts';
+import { EdgeLists } from './edge-lists.ts';
 import { edgeDocument, edgeRepository, parseElement, repositoryHash, sameOwner } from './edges.ts';
 import { contentKey, linkKey, REFERENCES, referencesFolder } from './keys.ts';
 import type { Links } from './links.ts';
@@ -26,12 +26,10 @@ import { blobFolders, digestsIn, repositories, tagsOf } from './walk.ts';
 
 /** Reads of the store at once. */
 const READS = 16;
-/** Edges that are looked at together. */
+/** Edges that are looked at together; links likewise, unless one repository has more. */
 const TOGETHER = 256;
-/** Links that go together: those of a few repositories, unless one has more. */
-const LINKS_TOGETHER = 512;
 /** Repositories that are looked at at once. */
-const REPOSITORIES = 4;
+const REPOSITORIES = 8;
 
 export interface OciSweepParts extends ViewParts {
   /** Without a memory, from which what another replica has deleted or moved would be read again. */
@@ -104,7 +102,7 @@ class OciSweep {
     return store.listBelow?.(REFERENCES) ?? keysBelow(store, REFERENCES);
   }
 
-  /** Links that nobody owns, of several repositories together, as these may share what many edges lead to. */
+  /** Links that nobody owns, of several repositories together: what all of them share is looked at once for these. */
   async *links(): AsyncGenerator<Orphans> {
     const { store } = this.#parts;
     const lists = new EdgeLists(store);
@@ -116,7 +114,7 @@ class OciSweep {
       if (found.digests.size === 0) continue;
       together.push(found);
       count += found.digests.size;
-      if (count < LINKS_TOGETHER) continue;
+      if (count < TOGETHER) continue;
       yield this.#orphanedLinks(together);
       together = [];
       count = 0;
@@ -167,7 +165,7 @@ class OciSweep {
       found: { names: await namesOf(store, gone, []), freedBytes: 0 },
       scope: { keys: gone.flatMap(linksOf), folders: [] },
       plan: async () => {
-        // lists of now: what was read before the replicas were told is not asked
+        // what was listed before they were told of it does not count
         const lists = new EdgeLists(store);
         const going = await mapBounded(found, REPOSITORIES, async (one) => {
           const view = new RepositoryView(this.#parts, one.repository, lists);

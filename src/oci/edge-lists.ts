@@ -57,8 +57,8 @@ const LONG = 100;
 const MOST = 200_000;
 
 /**
- * Remembers long lists, of each digest one, for as long as it is used: a look at several repositories of one moment. Its
- * memory does not grow with their number.
+ * Remembers long lists, for a look at several repositories that is over soon: what comes after a list was read is not in
+ * it. Memory does not grow with the number of edges.
  */
 export class EdgeLists {
   readonly #store: Pick<Store, 'list'>;

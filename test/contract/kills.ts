@@ -79,6 +79,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     run: (held) => held.purge(A),
   },
   'what a tag has left is collected': { before: retagged, run: (held) => held.collect() },
+  'what tags have left in two repositories is collected': {
+    before: async (held) => {
+      await held.pull(B, '2', old);
+      await held.pull(B, '2', single);
+      await retagged(held);
+    },
+    run: (held) => held.collect(),
+  },
 };
 
 /** What is stored of a node and below it; what a manifest names that is not here cannot be known. */

@@ -163,18 +163,23 @@ export class HeldImages {
 
   /** As the program is composed. What may go is of an hour ago. */
   collect({ dryRun = false, lock = new LocalLock() }: CollectCall = {}): Promise<CollectResult> {
-    const { store, answers } = this.#parts;
-    const pinned = () => Promise.resolve(this.pinned);
+    const { store } = this.#parts;
     const collector = new Collector({
       store,
       lock,
       purger: this.#purger(lock),
-      sweepers: [new OciSweeper({ store, answers, links: this.links, pinned })],
+      sweepers: [this.sweeper()],
       graceMs: HOUR,
       keepsAll: false,
       now: () => this.now(),
     });
     return collector.run({ dryRun }, new AbortController().signal);
+  }
+
+  sweeper(): OciSweeper {
+    const { store, answers } = this.#parts;
+    const pinned = () => Promise.resolve(this.pinned);
+    return new OciSweeper({ store, answers, links: this.links, pinned });
   }
 
   #purger(lock: Lock): Purger {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { digestText } from '../../../src/oci/digest.ts';
-import { edgeKey, repositoryHash } from '../../../src/oci/edges.ts';
+import type { Orphans } from '../../../src/engine/collection.ts';
+import { edgeDocument, edgeKey, repositoryHash, type Owner } from '../../../src/oci/edges.ts';
 import { contentKey, linkKey, referencesFolder, tagKey } from '../../../src/oci/keys.ts';
 import { LocalLock } from '../../../src/coordination/local-lock.ts';
 import { expectLease } from '../../support/leases.ts';
@@ -324,4 +325,93 @@ test('an edge of a tag that moved away goes, where another tag leads still, once
   expect([isThere('one', old), isThere('two', old)]).toEqual([false, true]);
   expect(isThere('one', fresh)).toBe(true);
   expect(held.stored(...allOf(old)).length).toBe(allOf(old).length);
+});
+
+describe('a layer that many repositories share', () => {
+  const [shared] = image('shared by all').children.slice(-1);
+  if (!shared) throw new Error('an image has a layer');
+  const repositories = Array.from({ length: 200 }, (_, at) => `a.test/app${String(at)}`);
+
+  /** Tags have left it in all of them, or in so many. */
+  async function moved(count = repositories.length): Promise<void> {
+    for (const [at, repository] of repositories.entries()) {
+      await held.pull(repository, 'latest', image('shared by all', `old ${String(at)}`));
+      if (at < count) await held.tag(repository, 'latest', image('alone'));
+    }
+    held.ahead = 2 * HOUR;
+  }
+
+  test.each([
+    ['a few', 5, 12],
+    ['all', 200, 60],
+  ])('costs no look at all of its edges a repository, when %s lose it', async (_, count, most) => {
+    await moved(count);
+    held.store.calls.length = 0;
+    const { collected } = await held.collect();
+    const lost = collected.filter((name) => name.endsWith(digestText(shared.digest)));
+    expect(lost.sort()).toEqual(
+      repositories
+        .slice(0, count)
+        .flatMap((repository) => named(repository, shared))
+        .sort(),
+    );
+    expect(held.isStored(shared.digest)).toBe(count < repositories.length);
+    expect(held.documents(`${referencesFolder(shared.digest)}/`)).toHaveLength(
+      repositories.length - count,
+    );
+    const list = `list ${referencesFolder(shared.digest)}`;
+    // once they are few they are as soon listed as remembered
+    expect(held.store.calls.filter((call) => call === list).length).toBeLessThan(most);
+  });
+
+  test("is nobody's no more where that is seen just before it would go", async () => {
+    await moved(20);
+    const found = held.sweeper().orphans({
+      now: held.now(),
+      graceMs: HOUR,
+      dryRun: false,
+      signal: new AbortController().signal,
+      expect: () => undefined,
+      step: () => undefined,
+    });
+    const first = (await found.next()).value as Orphans;
+    const [used, tagged, ...others] = repositories.slice(0, 20);
+    if (used === undefined || tagged === undefined) throw new Error('there are twenty');
+    const write = (repository: string, owner: Owner) =>
+      held.store.writeDocument(
+        edgeKey(shared.digest, repositoryHash(repositoryOf(repository)), owner),
+        edgeDocument(repositoryOf(repository), new Date(held.now())),
+      );
+    // the tag itself is still on its way
+    await write(tagged, { kind: 'tag', tag: 'coming' });
+    await write(used, { kind: 'use' });
+    const goes = async () => {
+      const { documents } = await first.plan();
+      return documents.flat().filter((key) => key.includes('/_links/'));
+    };
+    const links = (of: readonly string[]) =>
+      of.map((repository) => linkKey(repositoryOf(repository), shared.digest)).sort();
+    const ofShared = (keys: readonly string[]) =>
+      keys.filter((key) => key.endsWith(shared.digest.hex)).sort();
+    expect(ofShared(first.scope.keys)).toEqual(links([used, tagged, ...others]));
+    expect(ofShared(await goes())).toEqual(links(others));
+    await held.store.writeDocument(`${referencesFolder(shared.digest)}/pin-7`, Buffer.from('?'));
+    expect(ofShared(await goes())).toEqual([]);
+  });
+
+  test('costs no more where edges of tags that moved are all that is left to take', async () => {
+    for (const repository of repositories) {
+      const one = image('shared by all');
+      await held.pull(repository, 'stays', one);
+      await held.pull(repository, 'moves', one);
+      await held.tag(repository, 'moves', image('alone'));
+    }
+    held.ahead = 2 * HOUR;
+    held.store.calls.length = 0;
+    expect((await held.collect()).count).toBe(0);
+    const folder = referencesFolder(image('shared by all').digest);
+    expect(held.documents(`${folder}/`).filter((edge) => edge.endsWith('-moves'))).toEqual([]);
+    const lists = held.store.calls.filter((call) => call === `list ${folder}`);
+    expect(lists.length).toBeLessThan(60);
+  });
 });
