@@ -165,7 +165,7 @@ class OciSweep {
       found: { names: await namesOf(store, gone, []), freedBytes: 0 },
       scope: { keys: gone.flatMap(linksOf), folders: [] },
       plan: async () => {
-        // what was listed before they were told of it does not count
+        // what was listed before this purge was announced does not count
         const lists = new EdgeLists(store);
         const going = await mapBounded(found, REPOSITORIES, async (one) => {
           const view = new RepositoryView(this.#parts, one.repository, lists);
