@@ -7,6 +7,7 @@ import { waitOut } from '../engine/wait-out.ts';
 import type { UpstreamClient, UpstreamRequest, UpstreamResponse } from '../http/client.ts';
 import { download, readAll } from '../http/download.ts';
 import { explain } from '../http/failures.ts';
+import { retryAfterMs } from '../http/retry-after.ts';
 import { sentenceOf } from './refusal-text.ts';
 
 /** Bytes of a body that are read to keep its connection; of a longer one that is held already the connection is given up. */
@@ -14,8 +15,6 @@ const WORTH_READING = 64 * 1024;
 /** Between two looks whether it is stored, milliseconds: at first, and at most. */
 const FIRST_LOOK_MS = 5;
 const LAST_LOOK_MS = 500;
-/** Where the server does not say it. */
-const ASK_AGAIN_MS = 1000;
 
 export interface Asked {
   /** As it stands in a URL, beginning with a slash. */
@@ -166,17 +165,15 @@ async function toNowhere(body: AsyncIterable<Uint8Array>): Promise<void> {
 /** What an answer that is none of these says, as an error that can be waited out where time mends it. */
 async function refusal(response: UpstreamResponse): Promise<LarderError> {
   const { status, headers } = response;
-  const seconds = Number(headers['retry-after'] ?? Number.NaN);
-  const told = Number.isNaN(seconds) ? undefined : seconds * 1000;
   const sentence = await sentenceOf(response);
-  const again = { retryAfterMs: told ?? ASK_AGAIN_MS };
+  const again = { retryAfterMs: retryAfterMs(headers) };
   if (status === 429) return new LarderError('rate_limited', sentence, again);
   if (status === 503) return new LarderError('overloaded', sentence, again);
   if (status === 302) return new LarderError('not_cached', elsewhere, again);
   if (status === 401) return new LarderError('upstream_unauthorized', credentials);
   if (status === 403) return new LarderError('denied', sentence);
   if (status !== 404) return new LarderError('upstream_failed', sentence);
-  return told === undefined
+  return headers['retry-after'] === undefined
     ? new LarderError('not_found', sentence)
     : new LarderError('not_cached', sentence, again);
 }

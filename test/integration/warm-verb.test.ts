@@ -53,10 +53,13 @@ describe('a server', () => {
     expect([run.code, resultOf(run)]).toEqual([0, { stored: 0, present: 1, failed: [] }]);
   });
 
-  test('that is busy for longer than the deadline is not waited for', async () => {
+  test.each([
+    ['in seconds', () => '3600'],
+    ['by a date', () => new Date(Date.now() + 3_600_000).toUTCString()],
+  ])('that is busy for longer than the deadline, %s, is not waited for', async (_what, until) => {
     const server = await startServer(() => ({
       status: 429,
-      headers: { 'retry-after': '3600' },
+      headers: { 'retry-after': until() },
       body: Body.of('too often\n'),
     }));
     const run = await warm(server.url, ['--go-sum', goSum()]);
