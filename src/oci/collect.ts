@@ -165,16 +165,7 @@ class OciSweep {
       found: { names: await namesOf(store, gone, []), freedBytes: 0 },
       scope: { keys: gone.flatMap(linksOf), folders: [] },
       plan: async () => {
-        // what was listed before this purge was announced does not count
-        const lists = new EdgeLists(store);
-        const going = await mapBounded(found, REPOSITORIES, async (one) => {
-          const view = new RepositoryView(this.#parts, one.repository, lists);
-          const { orphans } = await this.#look(view, one.marks);
-          return this.#gone(
-            view,
-            orphans.filter((digest) => one.digests.has(digestText(digest))),
-          );
-        });
+        const going = await this.#lookAgain(found);
         return {
           names: await namesOf(store, going, []),
           documents: documentsOf(going),
@@ -183,6 +174,19 @@ class OciSweep {
         };
       },
     };
+  }
+
+  /** What is left of it, once the purge is announced: what was listed before does not count. */
+  #lookAgain(found: readonly Unowned[]): Promise<Gone[]> {
+    const lists = new EdgeLists(this.#parts.store);
+    return mapBounded(found, REPOSITORIES, async ({ repository, digests, marks }) => {
+      const view = new RepositoryView(this.#parts, repository, lists);
+      const { orphans } = await this.#look(view, marks);
+      return this.#gone(
+        view,
+        orphans.filter((digest) => digests.has(digestText(digest))),
+      );
+    });
   }
 
   /** For tags that came back to what has just lost its link. */
