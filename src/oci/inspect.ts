@@ -8,11 +8,14 @@ import { edgeRepository, parseElement, type Owner } from './edges.ts';
 import { contentKey, referencesFolder } from './keys.ts';
 import { READS } from './purge-cascade.ts';
 import { purgedName } from './purge-name.ts';
-import type { RepositoryView } from './repository-view.ts';
+import { childrenOf, storedManifest, type RepositoryView } from './repository-view.ts';
 import type { RepositoryName } from './upstreams.ts';
+import { linkedDigests } from './walk.ts';
 
 /** Of either kind, that are told. */
 const MOST = 1000;
+/** Links of a repository that are looked at. */
+const MOST_LINKS = 10_000;
 
 /** `answer`: of the tag that led to it. Throws LarderError `store_failed`. */
 export async function inspect(
@@ -22,11 +25,18 @@ export async function inspect(
   record: ContentRecord | undefined,
   answer: Answer | undefined,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const children = [...((await view.children(digest))?.values() ?? [])].slice(0, MOST);
-  const refersTo = await mapBounded(children, READS, async (child) => {
-    const found = await store.record(contentKey(child));
+  const manifest =
+    record?.extra['mediaType'] === undefined ? undefined : await storedManifest(store, digest);
+  const children = manifest ? [...childrenOf(manifest).values()].slice(0, MOST) : [];
+  const named = [
+    ...children.map((child) => ({ digest: child, by: 'manifest' })),
+    ...(manifest?.subject ? [{ digest: manifest.subject.digest, by: 'subject' }] : []),
+  ];
+  const refersTo = await mapBounded(named, READS, async ({ digest: target, by }) => {
+    const found = await store.record(contentKey(target));
     return {
-      digest: digestText(child),
+      digest: digestText(target),
+      by,
       stored: found !== undefined,
       ...(found && { bytes: found.size }),
     };
@@ -48,7 +58,11 @@ export async function inspect(
         source: answer.record.source,
       },
     }),
-    referredBy: await referredBy(store, view, digest),
+    referredBy: [
+      ...(await referredBy(store, view, digest)),
+      // no blob is a subject
+      ...(manifest || !record ? await referrersOf(store, view, digest) : []),
+    ],
     refersTo,
   };
 }
@@ -66,6 +80,23 @@ async function referredBy(store: Store, view: RepositoryView, digest: Digest) {
       : [];
   });
   return found.flat();
+}
+
+/** Manifests of the repository whose subject it is. They own nothing, so that no edge tells of them: each is looked at. */
+async function referrersOf(store: Store, { repository }: RepositoryView, subject: Digest) {
+  const text = digestText(subject);
+  const linked: Digest[] = [];
+  for await (const digest of linkedDigests(store, repository))
+    if (linked.push(digest) === MOST_LINKS) break;
+  const found = await mapBounded(linked, READS, async (digest) => {
+    const record = await store.record(contentKey(digest));
+    // a blob need not be opened
+    if (record?.extra['mediaType'] === undefined) return [];
+    const manifest = await storedManifest(store, digest);
+    if (manifest?.subject === undefined || digestText(manifest.subject.digest) !== text) return [];
+    return [{ name: purgedName(repository, { kind: 'digest', digest }), by: 'subject' }];
+  });
+  return found.flat().slice(0, MOST);
 }
 
 function ownerName(repository: RepositoryName, owner: Owner, digest: Digest): string {

@@ -33,7 +33,7 @@ export interface Node {
   readonly children: readonly Node[];
 }
 
-function imageNode(image: Image): Node {
+export function imageNode(image: Image): Node {
   const children = [image.config, ...image.layers].map(({ digest, body }) => ({
     digest: digestOf(digest),
     bytes: body.bytes(),

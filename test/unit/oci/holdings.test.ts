@@ -7,7 +7,16 @@ import { OciHoldings } from '../../../src/oci/holdings.ts';
 import { contentKey } from '../../../src/oci/keys.ts';
 import { Purger } from '../../../src/references/purge.ts';
 import { recordOf } from '../../support/records.ts';
-import { allOf, HeldImages, image, index, sizeOf, type Node } from '../../support/held-images.ts';
+import {
+  allOf,
+  HeldImages,
+  image,
+  imageNode,
+  index,
+  sizeOf,
+  type Node,
+} from '../../support/held-images.ts';
+import { imageManifest } from '../../support/images.ts';
 
 const holdingsOf = ({ store }: HeldImages) =>
   new OciHoldings({ store, upstreams: { has: () => false } });
@@ -163,6 +172,33 @@ describe('a list', async () => {
   });
 });
 
+test('a manifest and its subject refer to each other, and neither owns the other', async () => {
+  const held = new HeldImages();
+  const [signed, signature] = [
+    imageManifest({ layers: ['signed'] }),
+    imageManifest({ layers: ['signature'], subject: imageManifest({ layers: ['signed'] }) }),
+  ].map((one) => imageNode(one));
+  if (!signed || !signature) throw new Error('there are two');
+  await held.pull('a.test/app', 'v1', signed);
+  await held.pull('a.test/app', undefined, signature);
+  await held.pull('b.test/app', undefined, signature);
+  const holdings = holdingsOf(held);
+  const own = { name: digestName('a.test/app', signature), by: 'subject' };
+  const detailsOf = async (name: string) => (await holdings.inspect(name))?.details ?? {};
+  const { referredBy } = await detailsOf('a.test/app:v1');
+  expect(referredBy).toEqual([{ name: 'oci:a.test/app:v1', by: 'tag' }, own]);
+  const { refersTo } = await detailsOf(`b.test/app@${digestText(signature.digest)}`);
+  expect((refersTo as unknown[]).at(-1)).toEqual({
+    digest: digestText(signed.digest),
+    by: 'subject',
+    stored: true,
+    bytes: signed.bytes.length,
+  });
+  // what it is of goes alone
+  await held.purge('a.test/app:v1');
+  expect([held.isStored(signed.digest), held.isStored(signature.digest)]).toEqual([false, true]);
+});
+
 test('what is known of one says who refers to it and to whom it refers', async () => {
   const held = new HeldImages();
   const one = image('one');
@@ -178,6 +214,7 @@ test('what is known of one says who refers to it and to whom it refers', async (
     mediaType: one.mediaType,
     refersTo: one.children.map(({ digest, bytes }) => ({
       digest: digestText(digest),
+      by: 'manifest',
       stored: true,
       bytes: bytes.length,
     })),
