@@ -175,6 +175,34 @@ describe('what is purged', () => {
   });
 });
 
+describe('an answer that names content', () => {
+  const kept = confirmed(says('a'), undefined, at);
+
+  test('is known at once, and in the store when what refers to it is', async () => {
+    const { store, answers } = start();
+    const written = Promise.withResolvers<undefined>();
+    const keeping = answers.keep(key, kept, () => written.promise);
+    expect(answers.peek(key)).toBe(kept);
+    let isForgotten = false;
+    const forgotten = answers.forgetAll((one) => one === key).then(() => {
+      isForgotten = true;
+    });
+    await new Promise(setImmediate);
+    expect([store.documents.has(key), isForgotten]).toEqual([false, false]);
+    written.resolve(undefined);
+    await Promise.all([keeping, forgotten]);
+    expect(store.documents.has(key)).toBe(true);
+  });
+
+  test('is not stored where that cannot be written, and memory has it all the same', async () => {
+    const { store, answers } = start();
+    const down = new Error('down');
+    await expect(answers.keep(key, kept, () => Promise.reject(down))).rejects.toBe(down);
+    expect(store.documents.has(key)).toBe(false);
+    expect(answers.peek(key)).toBe(kept);
+  });
+});
+
 test('a store that cannot write is told, and memory has it all the same', async () => {
   const { store, answers } = start();
   store.refuse('writeDocument');
