@@ -184,9 +184,11 @@ describe('an answer that names content', () => {
     const keeping = answers.keep(key, kept, () => written.promise);
     expect(answers.peek(key)).toBe(kept);
     let isForgotten = false;
-    const forgotten = answers.forgetAll((one) => one === key).then(() => {
-      isForgotten = true;
-    });
+    const forgotten = answers
+      .forgetAll((one) => one === key)
+      .then(() => {
+        isForgotten = true;
+      });
     await new Promise(setImmediate);
     expect([store.documents.has(key), isForgotten]).toEqual([false, false]);
     written.resolve(undefined);
