@@ -27,7 +27,7 @@ function valuesSchema(): MadeFile {
   const file = new URL('charts/larder/values.schema.json', root);
   const schema = JSON.parse(readFileSync(file, 'utf8')) as { properties: Record<string, unknown> };
   schema.properties['config'] = {
-    $comment: 'Made of src/app/config.ts by npm run chart:generate.',
+    $comment: 'Made of src/app/settings.ts by npm run chart:generate.',
     type: 'object',
     additionalProperties: false,
     properties: Object.fromEntries(

@@ -45,16 +45,37 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- fail (printf "config.%s is not to be set: the chart makes it of %s." $name .) -}}
 {{- end -}}
 {{- end -}}
-{{- $withSecrets := dict "LARDER_GO_UPSTREAM" "goUpstream" "LARDER_ADMISSION_URL" "admissionUrl" "LARDER_REDIS_URL" "redis" -}}
-{{- range $name, $secret := $withSecrets -}}
+{{- $secrets := dict "LARDER_GO_UPSTREAM" "goUpstream" "LARDER_ADMISSION_URL" "admissionUrl" "LARDER_REDIS_URL" "redis" "LARDER_OCI_UPSTREAMS" "upstreamCredentials" "LARDER_S3_ENDPOINT" "s3" -}}
+{{- range $name, $secret := $secrets -}}
 {{- $value := get $.Values.config $name | default "" -}}
-{{- if or (regexMatch "://[^/,|]*@" $value) (and (eq $secret "admissionUrl") (contains "?" $value)) -}}
+{{- $isSecret := include "larder.hasUserInfo" $value -}}
+{{- if or $isSecret (and (eq $secret "redis") (contains "@" $value)) (and (eq $secret "admissionUrl") (contains "?" $value)) -}}
 {{- fail (printf "config.%s has a secret in it, and would be in a ConfigMap: put it into a Secret, and name that in secrets.%s.existingSecret." $name $secret) -}}
 {{- end -}}
 {{- end -}}
+{{- if include "larder.hasUserInfo" .Values.rules.content -}}
+{{- fail "rules.content has a secret in it, and would be in a ConfigMap: put the rules into a Secret, and name that in rules.existingSecret." -}}
+{{- end -}}
+{{- if not .Values.image.vcs -}}
+{{- include "larder.validateSlim" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether an address in a text has a user or password in it, as the word true or nothing. */}}
+{{- define "larder.hasUserInfo" -}}
+{{- if regexMatch "://[^/,|\\s'\"]*@" . -}}true{{- end -}}
+{{- end -}}
+
+{{/* What the image without a go command cannot do. */}}
+{{- define "larder.validateSlim" -}}
 {{- $goUpstream := or .Values.config.LARDER_GO_UPSTREAM .Values.secrets.goUpstream.existingSecret -}}
-{{- if not (or .Values.image.vcs .Values.extraEnvFrom (has "LARDER_GO_UPSTREAM" (include "larder.extraNames" . | fromYamlArray)) $goUpstream) -}}
+{{- if not (or .Values.extraEnvFrom (has "LARDER_GO_UPSTREAM" (include "larder.extraNames" . | fromYamlArray)) $goUpstream) -}}
 {{- fail "image.vcs is off, and that image has no go command whose default could be taken: set config.LARDER_GO_UPSTREAM to where Go modules come from, or to off." -}}
+{{- end -}}
+{{- range $name, $wants := dict "LARDER_GO_PRIVATE" .Values.config.LARDER_GO_PRIVATE "LARDER_GO_UPSTREAM" (eq "direct" (default "" .Values.config.LARDER_GO_UPSTREAM)) -}}
+{{- if $wants -}}
+{{- fail (printf "config.%s has modules fetched from version control, and image.vcs is off, whose image has no go command for that: set image.vcs to true, or leave that setting out." $name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -134,10 +155,7 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- if le (include "larder.gracePeriod" . | int64) (int64 $stop) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %s, and a stop may take %d: those of shutdown.preStopSeconds and of the drain. Give more." (include "larder.gracePeriod" .) $stop) -}}
 {{- end -}}
-{{- $cache := default "0" (.Values.config.LARDER_S3_DISK_CACHE) -}}
-{{- if ge (include "larder.bytes" $cache | int64) (include "larder.bytes" .Values.spool.sizeLimit | int64) -}}
-{{- fail (printf "config.LARDER_S3_DISK_CACHE is %s, and the spool that it is in has room for %s: give spool.sizeLimit more." (include "larder.text" $cache) .Values.spool.sizeLimit) -}}
-{{- end -}}
+{{- include "larder.validateSizes" . -}}
 {{- if eq .Values.collection.mode "cronJob" -}}
 {{- if not .Values.secrets.adminToken.existingSecret -}}
 {{- fail "collection.mode is cronJob, which asks the admin API: set secrets.adminToken.existingSecret." -}}
@@ -147,6 +165,28 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- end -}}
 {{- if .Values.config.LARDER_MAX_AGE -}}
 {{- fail "collection.mode is cronJob, and config.LARDER_MAX_AGE is carried out by the replicas' own collection alone: leave one of them out." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Sizes of which one has no room in the other. */}}
+{{- define "larder.validateSizes" -}}
+{{- $cache := default "0" (.Values.config.LARDER_S3_DISK_CACHE) -}}
+{{- if ge (include "larder.bytes" $cache | int64) (include "larder.bytes" .Values.spool.sizeLimit | int64) -}}
+{{- fail (printf "config.LARDER_S3_DISK_CACHE is %s, and the spool that it is in has room for %s: give spool.sizeLimit more." (include "larder.text" $cache) .Values.spool.sizeLimit) -}}
+{{- end -}}
+{{- if and .Values.config.LARDER_MAX_SIZE (eq (include "larder.storage" .) "file") (not .Values.persistence.existingClaim) -}}
+{{- $limit := include "larder.text" .Values.config.LARDER_MAX_SIZE -}}
+{{- $volume := ternary "size" "sizeLimit" .Values.persistence.enabled -}}
+{{- $size := get .Values.persistence $volume -}}
+{{- if ge (include "larder.bytes" $limit | int64) (include "larder.bytes" $size | int64) -}}
+{{- fail (printf "config.LARDER_MAX_SIZE is %s, and the volume that the store is on has room for %s: give persistence.%s more, or the store less." $limit $size $volume) -}}
+{{- end -}}
+{{- end -}}
+{{- $resource := ternary "memory" "ephemeral-storage" (eq .Values.spool.medium "Memory") -}}
+{{- with get (default dict .Values.resources.limits) $resource -}}
+{{- if lt (include "larder.bytes" . | int64) (include "larder.bytes" $.Values.spool.sizeLimit | int64) -}}
+{{- fail (printf "resources.limits.%s is %s, and the spool, which counts to it, may have %s: give the limit more, or spool.sizeLimit less." $resource (include "larder.text" .) $.Values.spool.sizeLimit) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
