@@ -61,6 +61,7 @@ ARG REVISION=
 ARG CREATED=
 LABEL org.opencontainers.image.title="larder" \
   org.opencontainers.image.description="A caching pull-through proxy for Go modules and container images" \
+  org.opencontainers.image.source="https://github.com/larder/larder" \
   org.opencontainers.image.licenses="Apache-2.0" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}" \
