@@ -16,8 +16,8 @@ const durationHint = 'a whole number with ms, s, m, h or d, such as 250ms, 30s, 
 /** Told to whoever reads the settings as a JSON schema; what is wrong is said where the text is read. */
 const written = ({ source }: RegExp) => z.string().meta({ pattern: source });
 
-function duration(fallback: string, longestMs: number) {
-  return written(durationGrammar)
+function duration(fallback: string, longestMs: number, grammar = durationGrammar) {
+  return written(grammar)
     .default(fallback)
     .transform((text, context) => {
       const ms = parseDuration(text);
@@ -31,8 +31,9 @@ function duration(fallback: string, longestMs: number) {
     });
 }
 export const timer = (fallback: string) => duration(fallback, longestTimerMs);
+const aSecondOrMore = /^(0*[1-9]\d{3,}ms|0*[1-9]\d*[smhd])$/;
 /** A lease without an end would outlive whoever was killed with it, and a shorter one every hiccup. */
-export const leaseTime = timer('10s').refine((ms) => ms >= 1000, {
+export const leaseTime = duration('10s', longestTimerMs, aSecondOrMore).refine((ms) => ms >= 1000, {
   error: 'is too short: give 1s at least, such as 10s',
 });
 export const lifetime = (fallback: string) => duration(fallback, Number.MAX_SAFE_INTEGER);

@@ -3,7 +3,9 @@
 const { SCHEME, SERVICE_HOST, SERVICE_PORT, MODULE, USERS } = process.env;
 const host = SERVICE_HOST.includes(':') ? `[${SERVICE_HOST}]` : SERVICE_HOST;
 const expected = USERS === 'true' ? 401 : 200;
-for (const path of ['/v2/', `/${MODULE}/@v/list`]) {
+// as go writes capitals in addresses
+const module = MODULE.replace(/[A-Z]/g, (capital) => `!${capital.toLowerCase()}`);
+for (const path of ['/v2/', `/${module}/@v/list`]) {
   const address = `${SCHEME}://${host}:${SERVICE_PORT}${path}`;
   const answer = await fetch(address, { signal: AbortSignal.timeout(90_000) });
   const text = await answer.text();

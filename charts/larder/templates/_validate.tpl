@@ -116,6 +116,9 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- if and (eq $storage "s3") .Values.persistence.existingClaim -}}
 {{- fail "persistence.existingClaim is of the file store, and config.LARDER_STORAGE is s3: leave one of them out." -}}
 {{- end -}}
+{{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) -}}
+{{- fail "persistence.existingClaim is set, and persistence.enabled is off, which keeps nothing: set that to true, or leave the claim out." -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "larder.validateSecrets" -}}
@@ -147,6 +150,14 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- end -}}
 
 {{- define "larder.validateWorkload" -}}
+{{- $own := include "larder.labels" . | fromYaml | keys | concat (list "app.kubernetes.io/component") -}}
+{{- range $where, $labels := dict "podLabels" .Values.podLabels "service.labels" .Values.service.labels -}}
+{{- range $label, $value := $labels -}}
+{{- if has $label $own -}}
+{{- fail (printf "%s has %s, which the chart itself sets: choose another label." $where $label) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $budget := .Values.podDisruptionBudget -}}
 {{- if and $budget.enabled (eq (kindIs "invalid" $budget.minAvailable) (kindIs "invalid" $budget.maxUnavailable)) -}}
 {{- fail "podDisruptionBudget takes exactly one of minAvailable and maxUnavailable: set one of them, and the other to null." -}}
@@ -203,6 +214,13 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- end -}}
 {{- if and .Values.service.nodePort (eq .Values.service.type "ClusterIP") -}}
 {{- fail "service.nodePort is set, and service.type is ClusterIP: make that NodePort, or leave the port out." -}}
+{{- end -}}
+{{- if and (gt (len .Values.service.ipFamilies) 1) (eq .Values.service.ipFamilyPolicy "SingleStack") -}}
+{{- fail "service.ipFamilies has two, and service.ipFamilyPolicy is SingleStack: leave one of them out, or make that PreferDualStack." -}}
+{{- end -}}
+{{- $monitor := .Values.serviceMonitor -}}
+{{- if and $monitor.enabled (gt (include "larder.seconds" $monitor.scrapeTimeout | int64) (include "larder.seconds" $monitor.interval | int64)) -}}
+{{- fail (printf "serviceMonitor.scrapeTimeout is %s, and serviceMonitor.interval %s: the first may not be above the second." $monitor.scrapeTimeout $monitor.interval) -}}
 {{- end -}}
 {{- if and .Values.nodeMirror.enabled .Values.secrets.tls.existingSecret (not .Values.nodeMirror.address) -}}
 {{- fail "nodeMirror.enabled is on with TLS, and the Service's own address has no certificate: set nodeMirror.address to a name that has one." -}}
