@@ -171,10 +171,10 @@ LARDER_TLS_KEY_FILE: secrets.tls.existingSecret
 {{- if not .Values.secrets.adminToken.existingSecret -}}
 {{- fail "collection.mode is cronJob, which asks the admin API: set secrets.adminToken.existingSecret." -}}
 {{- end -}}
-{{- if .Values.config.LARDER_COLLECT_INTERVAL -}}
+{{- if include "larder.seconds" (default "0s" .Values.config.LARDER_COLLECT_INTERVAL) | int64 -}}
 {{- fail "collection.mode is cronJob, and config.LARDER_COLLECT_INTERVAL has the replicas collect too: leave one of them out." -}}
 {{- end -}}
-{{- if .Values.config.LARDER_MAX_AGE -}}
+{{- if include "larder.seconds" (default "0s" .Values.config.LARDER_MAX_AGE) | int64 -}}
 {{- fail "collection.mode is cronJob, and config.LARDER_MAX_AGE is carried out by the replicas' own collection alone: leave one of them out." -}}
 {{- end -}}
 {{- end -}}
