@@ -1,12 +1,11 @@
 // Two stores at once, for a copy from one to the other.
 
 import { messageOf } from '../engine/errors.ts';
-import type { Store } from '../engine/ports.ts';
 import { parseGoPath } from '../go/names.ts';
 import { copyStore, type CopyResult } from '../references/copy.ts';
 import type { Progress } from '../references/jobs.ts';
 import { checkCopy, FORMAT_KEY } from '../storage/format.ts';
-import { composePlace, prepareFolder } from './compose-store.ts';
+import { composePlace, prepareFolder, type Place } from './compose-store.ts';
 import { loadConfig, type Config } from './config.ts';
 import { ConfigError } from './start-error.ts';
 import type { Checks } from './settings.ts';
@@ -55,7 +54,7 @@ export async function copyBetween(
   try {
     const to = await composePlace(configs.to, listener);
     try {
-      return await copy(from.place, to.place, configs.from, signal, onProgress);
+      return await copy(from, to, configs.from, signal, onProgress);
     } finally {
       await to.close();
     }
@@ -65,15 +64,16 @@ export async function copyBetween(
 }
 
 async function copy(
-  from: Store,
-  to: Store,
+  from: Place,
+  to: Place,
   { spoolDir }: Config,
   signal: AbortSignal,
   onProgress: (progress: Progress) => void,
 ): Promise<CopyResult> {
   prepareFolder('LARDER_SPOOL_DIR', spoolDir);
-  await checkCopy(from, to);
-  const parts = { from, to, isContent, last: FORMAT_KEY, spoolDir };
+  await checkCopy(from.place, to.place);
+  for (const { sweep } of [from, to]) await sweep();
+  const parts = { from: from.place, to: to.place, isContent, last: FORMAT_KEY, spoolDir };
   return copyStore(parts, signal, onProgress);
 }
 

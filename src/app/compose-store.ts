@@ -40,8 +40,8 @@ export async function composeStore(
   listener: Pick<Required<Listener>, 'storeFailed'>,
   upgrade?: (store: Store) => Promise<unknown>,
 ): Promise<ComposedStore> {
-  const { place, close } = await composePlace(config, listener);
-  const formatted = withFormat(place, upgrade);
+  const { place, sweep, close } = await composePlace(config, listener);
+  const formatted = withFormat(place, upgrade, sweep);
   await formatted.ready().catch(async (error: unknown) => {
     const isAway = error instanceof LarderError && error.code === 'store_failed';
     if (!isAway || config.s3 === undefined) {
@@ -74,11 +74,18 @@ export async function composeStore(
   };
 }
 
+export interface Place {
+  readonly place: Store;
+  /** Takes away what killed processes left behind: before anything is stored, and in no store that is refused. */
+  readonly sweep: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
 /** Where bytes are kept, with deadlines, whatever its format. Throws StartError when a folder cannot be used. */
 export async function composePlace(
   config: Config,
   listener: Pick<Required<Listener>, 'storeFailed'>,
-): Promise<{ readonly place: Store; readonly close: () => Promise<void> }> {
+): Promise<Place> {
   const timeouts = {
     call: deadline(config.storeTimeoutMs),
     stash: deadline(config.fillTimeoutMs),
@@ -86,10 +93,13 @@ export async function composePlace(
   const opened = config.s3
     ? await bucket(config.s3, timeouts.call, listener)
     : await folder(config.storageDir, listener);
-  return { place: withTimeout(opened.place, timeouts), close: () => opened.close() };
+  return { ...opened, place: withTimeout(opened.place, timeouts) };
 }
 
-async function folder(root: string, listener: Pick<Required<Listener>, 'storeFailed'>) {
+async function folder(
+  root: string,
+  listener: Pick<Required<Listener>, 'storeFailed'>,
+): Promise<Place> {
   prepareFolder('LARDER_STORAGE_DIR', root);
   const lock = await lockFolder(root, (error) => {
     listener.storeFailed({ key: '', operation: 'lock', error });
@@ -101,9 +111,9 @@ async function folder(root: string, listener: Pick<Required<Listener>, 'storeFai
   const files = new FileStore(root, (key, error) => {
     listener.storeFailed({ key, operation: 'sync', error });
   });
-  await files.sweep();
   return {
     place: files,
+    sweep: () => files.sweep(),
     async close() {
       await files.close();
       await lock.release();
@@ -116,7 +126,7 @@ async function bucket(
   { bucket: name, prefix, region, endpoint, forcePathStyle, credentials, redirect }: S3Settings,
   callTimeoutMs: number,
   listener: Pick<Required<Listener>, 'storeFailed'>,
-) {
+): Promise<Place> {
   const { S3Store } = await import('../storage/s3-store.ts');
   const store = new S3Store({
     bucket: name,
@@ -128,14 +138,18 @@ async function bucket(
     ...(credentials !== undefined && { credentials }),
     ...(redirect && { redirectAbove: REDIRECT_ABOVE }),
   });
-  store.sweep().catch((error: unknown) => {
-    listener.storeFailed({ key: '', operation: 'sweep', error });
-  });
+  // nothing waits for it: only what is older than a day goes
+  const sweep = () => {
+    store.sweep().catch((error: unknown) => {
+      listener.storeFailed({ key: '', operation: 'sweep', error });
+    });
+    return Promise.resolve();
+  };
   const close = () => {
     store.close();
     return Promise.resolve();
   };
-  return { place: store, close };
+  return { place: store, sweep, close };
 }
 
 /** Throws StartError. */

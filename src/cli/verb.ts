@@ -99,7 +99,8 @@ export async function ended(terminal: Terminal, run: () => Promise<ExitCode>): P
       return 2;
     }
     if (!(error instanceof LarderError)) throw error;
-    terminal.tell(`${error.message}.`);
+    // some are sentences already
+    terminal.tell(error.message.replace(/\.?$/, '.'));
     return error.code === 'invalid' || error.code === 'unsupported' ? 2 : 1;
   }
 }

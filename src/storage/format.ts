@@ -17,10 +17,14 @@ export interface FormattedStore extends Store {
   ready(): Promise<void>;
 }
 
-/** `upgrade` brings an older store to `FORMAT`; without it such a store is refused. */
+/**
+ * `upgrade` brings an older store to `FORMAT`; without it such a store is refused. `prepare` is called before anything is
+ * written, and for no store that is refused.
+ */
 export function withFormat(
   store: Store,
   upgrade?: (store: Store) => Promise<unknown>,
+  prepare: () => Promise<void> = () => Promise.resolve(),
 ): FormattedStore {
   let checked: Promise<void> | undefined;
   let isUpgrading = false;
@@ -31,9 +35,10 @@ export function withFormat(
     }));
   const check = async () => {
     const format = await readFormat(store);
+    if (format !== undefined && format > FORMAT) throw newer(format);
+    if (format !== undefined && format < FORMAT && upgrade === undefined) throw older(format);
+    await prepare();
     if (format === undefined) await writeFormat(store, FORMAT);
-    else if (format > FORMAT) throw newer(format);
-    else if (format < FORMAT && upgrade === undefined) throw older(format);
     else if (format < FORMAT) {
       isUpgrading = true;
       await upgrade?.(store).finally(() => {

@@ -1,7 +1,7 @@
 // The command line as a person meets it: what it says, where, and with which exit code.
 
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -118,12 +118,18 @@ test.for(['LARDER_STORAGE_DIR', 'LARDER_SPOOL_DIR'])('%s is a file', async (name
 test('a store of a newer format is refused, and left as it is', async () => {
   const env = goodSettings();
   const dir = env['LARDER_STORAGE_DIR'] ?? '';
-  mkdirSync(dir);
-  writeFileSync(join(dir, 'format.json'), '{"format":99}');
-  const run = await runLarder(['serve'], { env });
-  expect([1, 2]).toContain(run.code);
-  expect(run.stderr).toMatch(/^.*\b99\b.*\n$/);
-  expect(readFileSync(join(dir, 'format.json'), 'utf8')).toBe('{"format":99}');
+  const files = ['format.json', '.tmp/of-a-newer-one'];
+  mkdirSync(join(dir, '.tmp'), { recursive: true });
+  for (const file of files) writeFileSync(join(dir, file), '{"format":99}');
+  for (const verb of ['serve', 'collect', 'migrate']) {
+    const run = await runLarder([verb], { env });
+    expect([1, 2]).toContain(run.code);
+    expect(run.stderr).toMatch(/^.*\b99\b.*[^.]\.\n$/);
+    for (const file of files) expect(readFileSync(join(dir, file), 'utf8')).toBe('{"format":99}');
+  }
+  rmSync(join(dir, '.tmp'), { recursive: true });
+  await runLarder(['serve'], { env });
+  expect(readdirSync(dir)).toEqual(['format.json']);
 });
 
 test('serve is the default; it ends by SIGTERM and SIGINT with 0, its log is JSON lines', async () => {
