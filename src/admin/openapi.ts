@@ -17,11 +17,13 @@ const object = (properties: Readonly<Record<string, object>>, more = false) => (
 const list = (items: object) => ({ type: 'array', items });
 
 const error = (description: string) => ({ description, ...json(object({ error: text })) });
-const answers = (description: string, schema: object, ...also: (400 | 404 | 503)[]) => ({
+const tooLong = error('the body is too long');
+const answers = (description: string, schema: object, ...also: (400 | 404 | 413 | 503)[]) => ({
   200: { description, ...json(schema) },
   ...(also.includes(400) && { 400: error('what was sent is wrong; the sentence says how') }),
   401: error('no token, or a wrong one'),
   ...(also.includes(404) && { 404: error('nothing is stored by that name') }),
+  ...(also.includes(413) && { 413: tooLong }),
   ...(also.includes(503) && { 503: error('the store cannot be reached; ask again') }),
 });
 
@@ -108,6 +110,7 @@ const started = (summary: string, options: Readonly<Record<string, object>>) => 
       },
       400: error('what was sent is wrong; the sentence says how'),
       401: error('no token, or a wrong one'),
+      413: tooLong,
       503: error('too many of its kind wait already'),
     },
   },
@@ -116,6 +119,7 @@ const pinned = answers(
   'whether it is pinned now',
   object({ name: text, pinned: { type: 'boolean' } }),
   400,
+  413,
   503,
 );
 
@@ -134,6 +138,7 @@ export const openApi = {
           'what went, or would go',
           object({ purged: list(text), freedBytes: count }),
           400,
+          413,
           503,
         ),
       },

@@ -259,6 +259,16 @@ describe('the OpenAPI document', async () => {
     expect(documented.sort()).toEqual(routes.sort());
   });
 
+  test('tells of bodies that are too long, wherever there is one', () => {
+    const bodies = Object.values(openApi.paths).flatMap((methods) =>
+      Object.values(methods as Readonly<Record<string, object>>).filter(
+        (method) => 'requestBody' in method,
+      ),
+    );
+    expect(bodies).toHaveLength(6);
+    for (const body of bodies) expect(body).toHaveProperty('responses.413');
+  });
+
   test('is served', async () => {
     expect(await get('openapi.json')).toEqual([200, JSON.parse(JSON.stringify(openApi))]);
   });
