@@ -1,5 +1,7 @@
 // `larder purge`: takes names out of the store, as POST /admin/purge does.
 
+import { parseGoName } from '../go/purge.ts';
+import { parsePurgeName } from '../oci/purge-name.ts';
 import type { PurgeResult } from '../references/purge.ts';
 import { parseName, type Name } from './names.ts';
 import { adminOf, bytesText, ended, parseStoreArgs, storeUsage, type Verb } from './verb.ts';
@@ -56,7 +58,7 @@ export const purgeVerb: Verb = (args, terminal, signal) =>
             },
             signal,
           )
-        : await purge(byServer(values.server, dryRun));
+        : await purge(byServer(values.server, names, dryRun));
     if (values.json) terminal.say(JSON.stringify(result));
     else
       terminal.tell(
@@ -65,8 +67,15 @@ export const purgeVerb: Verb = (args, terminal, signal) =>
     return 0;
   });
 
-function byServer(server: string, dryRun: boolean) {
+function byServer(server: string, names: readonly Name[], dryRun: boolean) {
   const admin = adminOf(server);
+  names.forEach(check);
   return async ({ protocol, text }: Name) =>
     (await admin.ask('POST', '/admin/purge', { [protocol]: text, dryRun })) as PurgeResult;
+}
+
+/** As far as it can be told without the server, which has upstreams of its own. Throws LarderError `invalid`. */
+function check({ protocol, text }: Name): void {
+  if (protocol === 'go') parseGoName(text);
+  else parsePurgeName(text, { has: () => true });
 }

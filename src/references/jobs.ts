@@ -72,15 +72,18 @@ export class Jobs {
     const entry: Entry = { job, cancelling: new AbortController() };
     this.#entries.set(id, entry);
     const before = this.#tails.get(kind) ?? Promise.resolve();
-    const run = before
+    // one that is cancelled does not wait for its turn
+    const run = Promise.race([before, aborted(entry.cancelling.signal)])
       .then(() => this.#run(entry, work))
       .then((end) => {
         entry.job = { ...entry.job, ...end };
         this.#dropOld();
         ended?.(entry.job);
-        if (this.#tails.get(kind) === run) this.#tails.delete(kind);
       });
-    this.#tails.set(kind, run);
+    const tail = Promise.all([before, run]).then(() => {
+      if (this.#tails.get(kind) === tail) this.#tails.delete(kind);
+    });
+    this.#tails.set(kind, tail);
     return job;
   }
 
@@ -135,3 +138,14 @@ export class Jobs {
     for (const { job } of ended.slice(0, -ENDED)) this.#entries.delete(job.id);
   }
 }
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    signal.addEventListener(
+      'abort',
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
+  });

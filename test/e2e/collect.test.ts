@@ -130,6 +130,9 @@ test('larder purge: by the server, and without one', async () => {
   const image = registry.addImage('team/app', 'v1', { layers: ['x'] });
   await pull('team/app', 'v1', image);
   const tag = `${name}:v1`;
+  // none goes where one of them is no name
+  for (const wrong of ['oci:x', 'go:nodot'])
+    expect((await run('purge', '--server', larder.base, tag, wrong)).code).toBe(2);
   const would = await run('purge', '--dry-run', '--server', larder.base, tag);
   expect(would.code).toBe(0);
   expect(would.stdout.trimEnd().split('\n')).toContain(tag);

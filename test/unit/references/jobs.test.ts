@@ -87,9 +87,14 @@ describe('a job that ends otherwise', () => {
       return Promise.resolve();
     });
     await gate.reached;
-    expect([jobs.cancel(waiting.id), jobs.cancel(running.id)]).toEqual([true, true]);
-    expect((await ended(jobs, running.id)).state).toBe('cancelled');
+    expect(jobs.cancel(waiting.id)).toBe(true);
+    // at once, and whoever comes next waits all the same
     expect((await ended(jobs, waiting.id)).state).toBe('cancelled');
+    const next = jobs.start('sweep', () => Promise.resolve(jobs.get(running.id)?.state));
+    expect(jobs.get(running.id)?.state).toBe('running');
+    expect(jobs.cancel(running.id)).toBe(true);
+    expect((await ended(jobs, running.id)).state).toBe('cancelled');
+    expect(await ended(jobs, next.id)).toMatchObject({ state: 'done', result: 'cancelled' });
     expect(ran).toBe(false);
     expect([jobs.cancel(running.id), jobs.cancel('none')]).toEqual([false, false]);
   });
