@@ -58,10 +58,13 @@ export function composeUpkeep(config: Config, parts: UpkeepParts): Upkeep {
   const upstreams = new OciUpstreams(parseOciUpstreams(config.oci.upstreams));
   // who asks no upstream serves what it has, however old
   const usableMs = (ttlMs: number) => (config.offline ? Infinity : ttlMs + config.staleIfErrorMs);
+  // a purge goes on to its end
+  const never = new AbortController().signal;
   const purger = new Purger({
     store: place,
     lock,
     announcements,
+    ensureOwners: () => verifier.ensureOwners(never),
     removed,
   });
   const collector = new Collector({

@@ -40,6 +40,8 @@ export interface PurgerParts {
   readonly store: Store;
   readonly lock: Lock;
   readonly announcements: Announcements;
+  /** Called before it is planned what goes: from then on who owns what is known. Throws LarderError `store_failed`. */
+  readonly ensureOwners?: () => Promise<void>;
   /** Told of content that is gone, in bytes. Must not throw. */
   readonly removed?: (key: string, bytes: number) => void;
 }
@@ -101,6 +103,7 @@ export class Purger {
 
   async #evict(units: readonly Evictable[], goesOn: () => boolean): Promise<void> {
     const { announcements } = this.#parts;
+    await this.#parts.ensureOwners?.();
     let scope: PurgeScope = { keys: [], folders: [] };
     for (const { purgeable } of units) scope = both(scope, purgeable.scope);
     await announcements.announce(scope);
@@ -124,6 +127,7 @@ export class Purger {
   async #run(purgeable: Pick<Purgeable, 'scope' | 'plan'>, yields: boolean): Promise<PurgeResult> {
     const { announcements } = this.#parts;
     const { scope } = purgeable;
+    await this.#parts.ensureOwners?.();
     await announcements.announce(scope);
     const plan = await purgeable.plan();
     const found = { keys: keysOf(plan), folders: [] };

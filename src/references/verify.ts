@@ -65,6 +65,7 @@ export interface VerifierParts extends ItemParts {
 
 export class Verifier {
   readonly #parts: VerifierParts;
+  #ensuring: Promise<void> | undefined;
 
   constructor(parts: VerifierParts) {
     this.#parts = parts;
@@ -88,6 +89,44 @@ export class Verifier {
       await lease.release();
     }
   }
+
+  /**
+   * Writes all edges anew where they are lost as a whole: whoever is about to take what nobody owns must not take that for
+   * a sign. Throws LarderError `store_failed`, and the signal's reason.
+   */
+  ensureOwners(signal: AbortSignal): Promise<void> {
+    this.#ensuring ??= this.#ensureOwners(signal).finally(() => {
+      this.#ensuring = undefined;
+    });
+    return this.#ensuring;
+  }
+
+  async #ensureOwners(signal: AbortSignal): Promise<void> {
+    const { store, lock, rooms, clock } = this.#parts;
+    if (!(await hasLostOwners(rooms))) return;
+    const lease = await leaseOf(lock, { key: NOTE, scope: 'verify' }, signal);
+    try {
+      // a verification that was waited for has done it
+      if (!(await hasLostOwners(rooms))) return;
+      await writeMark(store, clock);
+      await restoreEdges({ store, rooms }, AbortSignal.any([signal, lease.lost]));
+      await store.delete(REBUILDING);
+    } finally {
+      await lease.release();
+    }
+  }
+}
+
+/** Nothing is collected while it is there. */
+function writeMark(store: Store, clock: Clock): Promise<void> {
+  const time = new Date(clock.now()).toISOString();
+  return store.writeDocument(REBUILDING, Buffer.from(seal({ time })));
+}
+
+/** Whether all edges of a room are gone, while there is what they tell of. Throws LarderError `store_failed`. */
+async function hasLostOwners(rooms: readonly Verifiable[]): Promise<boolean> {
+  for (const room of rooms) if ((await room.hasLostOwners?.()) === true) return true;
+  return false;
 }
 
 /** Writes the edges of all that is stored, where they are missing. The result: how many. Throws as `Verifier.run` does. */
@@ -180,10 +219,8 @@ class Run {
   /** Nothing is collected while edges may be missing. */
   async #mark(): Promise<{ wasNeeded: boolean }> {
     const { store, rooms, clock } = this.#parts;
-    let wasNeeded = await isRebuilding(store);
-    for (const room of rooms) wasNeeded ||= (await room.hasLostOwners?.()) === true;
-    const time = new Date(clock.now()).toISOString();
-    await store.writeDocument(REBUILDING, Buffer.from(seal({ time })));
+    const wasNeeded = (await isRebuilding(store)) || (await hasLostOwners(rooms));
+    await writeMark(store, clock);
     return { wasNeeded };
   }
 

@@ -1,5 +1,7 @@
 // Purges of images through the real program (issue 7).
 
+import { rmSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Body } from '../support/body.ts';
 import { client } from '../support/client.ts';
@@ -7,7 +9,7 @@ import { imageIndex, type Image } from '../support/images.ts';
 import { pullAll, asked, startMirror } from '../support/mirror.ts';
 import { ADMIN, bytesHeld, purge } from '../support/purges.ts';
 import { outcomeOf } from '../support/replies.ts';
-import { eventually } from '../support/tmp.ts';
+import { eventually, filesBelow } from '../support/tmp.ts';
 
 const MIB = 1024 * 1024;
 
@@ -103,6 +105,31 @@ test('purged on the disk by tags: bytes freed are bytes gone', async () => {
   expect([before - between, between - left]).toEqual([first.freedBytes, second.freedBytes]);
   const config = other.config.body.size;
   expect(left).toBe(other.bytes.length + config + 1);
+});
+
+test('edges that are all lost are no sign that nobody owns it', async () => {
+  const { registry, purge, pull, held, larder } = await start();
+  const shared = Body.noise(MIB, 'shared');
+  const made = (repository: string) =>
+    registry.addImage(repository, 'v1', { layers: [shared, Body.noise(MIB, repository)] });
+  const [app, other] = [made('team/app'), made('team/other')];
+  registry.addManifest('team/app', 'v2', app.bytes, app.mediaType);
+  for (const tag of ['v1', 'v2']) await pull('team/app', tag, app);
+  await pull('team/other', 'v1', other);
+  const references = path.join(larder.storageDir, 'oci/references');
+  // three tags, and three blobs of each repository
+  await eventually('all are written', () => filesBelow(references).length === 9);
+  rmSync(references, { recursive: true });
+  expect(await purge('team/app:v1')).toEqual({
+    purged: ['oci:main.test/team/app:v1'],
+    freedBytes: 0,
+  });
+  rmSync(references, { recursive: true });
+  expect(await purge('team/app')).toMatchObject({
+    freedBytes: MIB + app.bytes.length,
+  });
+  const left = ['team/other/manifests/v1', ...blobsOf('team/other', other)];
+  expect(await held(left)).toEqual([true, true, true]);
 });
 
 test('an index goes with the images that it alone holds', async () => {
