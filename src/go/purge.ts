@@ -7,7 +7,7 @@ import type { PlannedContent, Purgeable, PurgePlan } from '../engine/purge-plan.
 import { checkModulePath } from './module-path.ts';
 import { keyOf, parseGoPath, pathOf } from './names.ts';
 import { sortVersions } from './semver.ts';
-import { EXTENSIONS, filesFolder, filesOf } from './stored-files.ts';
+import { answersFolder, EXTENSIONS, filesFolder, filesOf } from './stored-files.ts';
 import type { TreeList } from './tree-list.ts';
 import { checkVersion } from './version.ts';
 
@@ -19,7 +19,8 @@ export interface GoPurgeParts {
 /** `example.com/m`, or `example.com/m@v1.2.3`. Throws LarderError `invalid`. */
 export function goPurgeable({ store, treeList }: GoPurgeParts, text: string): Purgeable {
   const { module, version } = parseGoName(text);
-  const { answers, latest } = answersOf(module);
+  const answers = answersFolder(module);
+  const latest = keyOf({ kind: 'latest', module });
   const keys =
     version === undefined
       ? []
@@ -67,14 +68,6 @@ export function goVersionPurgeable(
         after: () => treeList.write(module),
       };
     },
-  };
-}
-
-/** No other module's answers stand in this folder. */
-function answersOf(module: string) {
-  return {
-    answers: keyOf({ kind: 'list', module }).slice(0, -'/list'.length),
-    latest: keyOf({ kind: 'latest', module }),
   };
 }
 

@@ -5,7 +5,8 @@ import { decodeAnswer } from '../engine/answers.ts';
 import { mapBounded } from '../engine/bounded.ts';
 import type { Store } from '../engine/ports.ts';
 import { parseInfo } from './info.ts';
-import { keyOf, type GoAnswerName } from './names.ts';
+import { keyOf } from './names.ts';
+import { answersFolder } from './stored-files.ts';
 import { unescapeVersion } from './version.ts';
 
 /** Answers read at once, and those that are looked at. */
@@ -24,25 +25,20 @@ export async function referredBy(
   module: string,
   version: string,
 ): Promise<GoReferrer[]> {
-  const answers = await store.list(keyOf({ kind: 'list', module }).slice(0, -'/list'.length));
-  const queries = answers.slice(0, MOST).flatMap((file): GoAnswerName[] => {
+  const answers = await store.list(answersFolder(module));
+  const queries = answers.slice(0, MOST).flatMap((file) => {
     const query = file.endsWith('.info')
       ? unescapeVersion(file.slice(0, -'.info'.length))
       : undefined;
-    return query === undefined ? [] : [{ kind: 'query', module, query }];
+    return query === undefined ? [] : [{ key: keyOf({ kind: 'query', module, query }), query }];
   });
-  const found = await mapBounded(
-    [...queries, { kind: 'latest', module } as const],
-    READS,
-    async (name) => {
-      const document = await store.readDocument(keyOf(name));
-      if (document === undefined || versionIn(document) !== version) return [];
-      const asked = name.kind === 'query' ? name.query : 'latest';
-      return [
-        { name: `go:${module}@${asked}`, by: name.kind === 'query' ? 'query' : 'latest' } as const,
-      ];
-    },
-  );
+  const latest = { key: keyOf({ kind: 'latest', module }), query: undefined };
+  const found = await mapBounded([...queries, latest], READS, async ({ key, query }) => {
+    const document = await store.readDocument(key);
+    if (document === undefined || versionIn(document) !== version) return [];
+    const by = query === undefined ? ('latest' as const) : ('query' as const);
+    return [{ name: `go:${module}@${query ?? 'latest'}`, by }];
+  });
   return found.flat();
 }
 

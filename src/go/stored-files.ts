@@ -15,6 +15,10 @@ export interface StoredFile {
 export const filesFolder = (module: string): string =>
   `go${pathOf({ kind: 'list', module }).slice(0, -'/list'.length)}`;
 
+/** The folder of what was said of a module: its list, and what queries stand for. No other module's answers stand in it. */
+export const answersFolder = (module: string): string =>
+  keyOf({ kind: 'list', module }).slice(0, -'/list'.length);
+
 /** All files of a module's versions, in the order of their names. Throws LarderError `store_failed`. */
 export async function filesOf(store: Pick<Store, 'list'>, module: string): Promise<StoredFile[]> {
   return (await store.list(filesFolder(module))).flatMap((file) => {

@@ -8,7 +8,12 @@ import { edgeRepository, parseElement, type Owner } from './edges.ts';
 import { contentKey, referencesFolder } from './keys.ts';
 import { READS } from './purge-cascade.ts';
 import { purgedName } from './purge-name.ts';
-import { childrenOf, storedManifest, type RepositoryView } from './repository-view.ts';
+import {
+  childrenOf,
+  manifestUnlessBlob,
+  storedManifest,
+  type RepositoryView,
+} from './repository-view.ts';
 import type { RepositoryName } from './upstreams.ts';
 import { linkedDigests } from './walk.ts';
 
@@ -89,10 +94,7 @@ async function referrersOf(store: Store, { repository }: RepositoryView, subject
   for await (const digest of linkedDigests(store, repository))
     if (linked.push(digest) === MOST_LINKS) break;
   const found = await mapBounded(linked, READS, async (digest) => {
-    const record = await store.record(contentKey(digest));
-    // a blob need not be opened
-    if (record?.extra['mediaType'] === undefined) return [];
-    const manifest = await storedManifest(store, digest);
+    const manifest = await manifestUnlessBlob(store, digest);
     if (manifest?.subject === undefined || digestText(manifest.subject.digest) !== text) return [];
     return [{ name: purgedName(repository, { kind: 'digest', digest }), by: 'subject' }];
   });

@@ -139,8 +139,7 @@ export class Links {
   async tagging(repository: RepositoryName, digest: Digest, tag: string): Promise<void> {
     const key = linkKey(repository, digest);
     if (this.#known.isTagged(key, tag)) {
-      const writing = [...this.#writing].filter(({ keys }) => keys.includes(key));
-      await Promise.all(writing.map(({ done }) => done));
+      await this.#written(({ keys }) => keys.includes(key));
       if (this.#known.isTagged(key, tag)) return;
     }
     await this.#tag(repository, digest, tag);
@@ -213,15 +212,19 @@ export class Links {
    */
   async forget(matches: (key: string) => boolean): Promise<void> {
     this.#drop(matches);
-    const writing = [...this.#writing].filter(({ keys }) => keys.some(matches));
-    if (writing.length === 0) return;
-    await Promise.all(writing.map(({ done }) => done));
-    this.#drop(matches);
+    if (await this.#written(({ keys }) => keys.some(matches))) this.#drop(matches);
   }
 
   /** Resolves when everything on its way so far is written. */
   async settled(): Promise<void> {
-    await Promise.all([...this.#writing].map(({ done }) => done));
+    await this.#written(() => true);
+  }
+
+  /** Resolves when those of the writes under way are over; to whether there were any. */
+  async #written(which: (writing: Writing) => boolean): Promise<boolean> {
+    const writing = [...this.#writing].filter(which);
+    await Promise.all(writing.map(({ done }) => done));
+    return writing.length > 0;
   }
 
   #drop(matches: (key: string) => boolean): void {
@@ -268,10 +271,7 @@ export class Links {
     if (this.#known.isOwned(key)) return;
     // one of them may be about to say who owns it
     const ofRepository = repositoryKey(repository);
-    const earlier = [...this.#writing].filter(
-      (one) => one.turn < turn && one.repository === ofRepository,
-    );
-    await Promise.all(earlier.map(({ done }) => done));
+    await this.#written((one) => one.turn < turn && one.repository === ofRepository);
     if (this.#known.isOwned(key)) return;
     const view = new RepositoryView(this.#parts, repository);
     let owner = await firstTrue(view, digest, await view.owners(digest));

@@ -115,11 +115,18 @@ export async function storedChildren(
   store: Pick<Store, 'open' | 'record'>,
   digest: Digest,
 ): Promise<Children | undefined> {
-  const record = await store.record(contentKey(digest));
-  // what was checked as a manifest has one; a blob need not be opened
-  if (record?.extra['mediaType'] === undefined) return undefined;
-  const manifest = await storedManifest(store, digest);
+  const manifest = await manifestUnlessBlob(store, digest);
   return manifest && childrenOf(manifest);
+}
+
+/** As `storedManifest`, where it may well be a blob: that need not be opened. */
+export async function manifestUnlessBlob(
+  store: Pick<Store, 'open' | 'record'>,
+  digest: Digest,
+): Promise<Manifest | undefined> {
+  const record = await store.record(contentKey(digest));
+  // what was checked as a manifest has one
+  return record?.extra['mediaType'] === undefined ? undefined : storedManifest(store, digest);
 }
 
 /** Undefined for what is none, or is not stored as one. Throws LarderError `store_failed`. */
