@@ -124,11 +124,11 @@ export async function startSentinels() {
 /** Three masters. */
 export async function startCluster() {
   const nodes = [];
+  // the bus of a node has its port and 10,000: all below what the system gives to others, from 32,768 on
+  const first = 15_000 + Math.floor(Math.random() * 7000);
   for (let i = 0; i < 3; i++) {
-    // the bus of a node has its port and 10,000
-    const port = 15_000 + Math.floor(Math.random() * 20_000);
     const folder = tempDir();
-    nodes.push(await startRedis(['--cluster-enabled', 'yes', '--dir', folder], port));
+    nodes.push(await startRedis(['--cluster-enabled', 'yes', '--dir', folder], first + i));
   }
   const hosts = nodes.map(({ port }) => `127.0.0.1:${String(port)}`);
   await promisify(execFile)('redis-cli', ['--cluster', 'create', ...hosts, '--cluster-yes']);
